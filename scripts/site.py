@@ -41,7 +41,7 @@ This page has every public name. A name is imported when it is first used.
 _OF_LAUNCHER = {"append_line", "load_json", "ring"}
 """What only the launcher takes from `cloudtune.trial`."""
 _STYLE = """/* Names in tables stay whole on a phone, where the table scrolls. */
-.md-typeset td code { white-space: nowrap; word-break: normal; overflow-wrap: normal; }
+.md-typeset :is(td, th) code { white-space: nowrap; word-break: normal; overflow-wrap: normal; }
 """
 
 

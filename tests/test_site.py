@@ -211,8 +211,9 @@ def test_a_page_asks_no_other_address_and_fits_a_phone(
         page.wait_for_function("document.querySelectorAll('div.mermaid').length == 2")
     drawn = "[...document.querySelectorAll('div.mermaid')].map(each => each.offsetHeight)"
     heights = page.evaluate(drawn)
-    names = "[...document.querySelectorAll('td code')].filter(each => !/ /.test(each.innerText))"
-    broken = page.evaluate(f"{names}.filter(each => each.getClientRects().length > 1).length")
+    names = "[...document.querySelectorAll('td code, th code')]"
+    lines = f"{names}.filter(each => !/ /.test(each.innerText)).map(each => each.getClientRects())"
+    broken = page.evaluate(f"{lines}.filter(each => each.length > 1).length")
     wide = page.evaluate("document.documentElement.scrollWidth")
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     context.close()
