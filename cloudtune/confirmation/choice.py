@@ -12,23 +12,54 @@ from cloudtune.study.search_space import Value
 def decisive(found: Sequence[ConfirmationResult]) -> ConfirmationResult | None:
     """Return the confirmation that decides which trial of a job to take, None if none does.
 
-    Those compete that measured the metric of the latest one: the one decides that repeated its
-    trial with the most seeds, then the latest. Confirmations at real services are preferred to
-    those at emulators, and those that have compared at least two trials to others. If none
-    has a trial to take, one decides in which each trial breaks a constraint; this may be an
-    ablation, of its only trial, and need not be complete. Other incomplete confirmations, other
-    ablations, and those of a search that has found a better trial since do not decide.
+    Of those that compete, the one decides whose trial to take no other one has shown to be worse,
+    then that with the most seeds of it, then the latest.
 
     Args:
-        found: Confirmations of one job, the oldest first.
+        found: Confirmations of one run, the oldest first.
+    """
+    same = competing(found)
+    unrefuted = [each for each in same if refuting(each, same) is None]
+    return max(reversed(unrefuted or same), key=_seeds, default=None)
+
+
+def competing(found: Sequence[ConfirmationResult]) -> list[ConfirmationResult]:
+    """Return the confirmations of which one decides.
+
+    They measured the metric of the latest one. Confirmations at real services are preferred to
+    those at emulators, and those that have compared at least two trials to others. If none
+    has a trial to take, those compete in which each trial breaks a constraint; this may be an
+    ablation, of its only trial, and need not be complete. Other incomplete confirmations, other
+    ablations, and those of a search that has found a better trial since do not compete.
     """
     current = [each for each in found if each.newer is None]
     taking = [each for each in current if each.complete and each.taken and not each.is_ablation]
     eligible = taking or [each for each in current if each.refutes_all]
     most = max(map(_weight, eligible), default=None)
     preferred = [each for each in eligible if _weight(each) == most]
-    same = [each for each in preferred if is_decided_alike(each, preferred[-1])]
-    return max(reversed(same), key=_seeds, default=None)
+    return [each for each in preferred if is_decided_alike(each, preferred[-1])]
+
+
+def refuting(
+    result: ConfirmationResult, others: Sequence[ConfirmationResult]
+) -> ConfirmationResult | None:
+    """Return another confirmation that shows the trial to take to be worse than its own.
+
+    It does not count if this one has repeated that trial, too, with at least as many seeds.
+    """
+    return next((each for each in others if _refutes(each, result)), None)
+
+
+def _refutes(other: ConfirmationResult, result: ConfirmationResult) -> bool:
+    if other.taken is None or result.taken is None:
+        return False
+    setting, better = result.taken.parameters, other.taken.parameters
+    repeated = next((each for each in other.candidates if each.parameters == setting), None)
+    if repeated is None or repeated.worse is None:
+        return False
+    limit = repeated.worse.mean if other.deterministic else repeated.worse.low or 0.0
+    known = (each.seeds for each in result.candidates if each.parameters == better)
+    return limit > 0 and other.taken.seeds > max(known, default=0)
 
 
 def find_newer(

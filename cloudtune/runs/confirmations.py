@@ -8,7 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from cloudtune.confirmation.analysis import ConfirmationResult, analyze
-from cloudtune.confirmation.choice import decisive, find_newer, is_decided_alike
+from cloudtune.confirmation.choice import (
+    competing,
+    decisive,
+    find_newer,
+    is_decided_alike,
+    refuting,
+)
 from cloudtune.errors import CloudtuneError, LedgerError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_results
@@ -63,7 +69,8 @@ def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
     which = "the best of them" if found.settled else "the best of them on average"
     if found.rival:
         which = f"the one to take, though {found.rival.label} is better on the seeds that both have"
-    text = f"run {found.run} repeated the best trials, and {taken.label} is {which}"
+    where = " at an emulator" if found.emulated and not result.emulated else ""
+    text = f"run {found.run} repeated the best trials{where}, and {taken.label} is {which}"
     text += f": {found.metric} {taken.confirmed.mean:.6g} over {format_count(taken.seeds, 'seed')}"
     if taken.failed:
         text += f"; {taken.failed} of its {taken.seeds + taken.failed} repetitions failed"
@@ -75,7 +82,10 @@ def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
         if each.complete and each.newer is None and not each.is_ablation and each is not found
         if each.taken or each.none_keeps
     ]
-    alike = Counter(_why_less(each, found) for each in others if is_decided_alike(each, found))
+    rivals = competing(own)
+    alike = Counter(
+        _why_less(each, found, rivals) for each in others if is_decided_alike(each, found)
+    )
     for why, count in alike.items():
         text += f"; {format_count(count, 'other confirmation')} {why}"
     if metrics := {each.metric: None for each in others if not is_decided_alike(each, found)}:
@@ -93,7 +103,9 @@ def _broken(found: Sequence[ConfirmationResult]) -> list[tuple[str, str]]:
     return [broken[number] for number in sorted(broken)]
 
 
-def _why_less(other: ConfirmationResult, decisive: ConfirmationResult) -> str:
+def _why_less(
+    other: ConfirmationResult, decisive: ConfirmationResult, rivals: Sequence[ConfirmationResult]
+) -> str:
     """Return why a confirmation by the same metric does not decide."""
     if other.taken is None or decisive.taken is None:
         return "has no trial to take"
@@ -101,9 +113,15 @@ def _why_less(other: ConfirmationResult, decisive: ConfirmationResult) -> str:
         return "ran at an emulator"
     if decisive.compares and not other.compares:
         return "repeated a single trial"
+    if by := refuting(other, rivals):
+        better = by.taken.label if by.taken else "another"
+        return f"took {other.taken.label}, which is worse than {better} in run {by.run}"
+    which = "its trial"
+    if other.taken.parameters != decisive.taken.parameters:
+        which = f"the trial that it took, {other.taken.label}"
     if other.taken.seeds == decisive.taken.seeds:
-        return "is older, with as many seeds of its trial"
-    return "used fewer seeds of its trial"
+        return f"is older, with as many seeds of {which}"
+    return f"used fewer seeds of {which}"
 
 
 def mark_broken(plan: Confirmation, others: Sequence[ConfirmationResult]) -> Confirmation:

@@ -65,8 +65,8 @@ TWO = "--top 2 --seeds 2 --fixed"
 @pytest.mark.parametrize(
     ("confirmations", "best", "note"),
     [
-        pytest.param([("3", TWO), ("", ALL)], 2, "used fewer seeds", id="before"),
-        pytest.param([("", ALL), ("3", TWO)], 2, "used fewer seeds", id="afterwards"),
+        pytest.param([("3", TWO), ("", ALL)], 2, "took trial 1, which is worse", id="before"),
+        pytest.param([("", ALL), ("3", TWO)], 2, "took trial 1, which is worse", id="afterwards"),
         pytest.param([("31", TWO), ("", ALL)], 2, "has no trial to take", id="all"),
         pytest.param([("1", TWO), ("3", TWO), ("", ALL)], 2, "2 other", id="in different ones"),
         pytest.param([("", ALL), ("3", "--ablate --seeds 2")], 2, "trial 3 is not", id="ablation"),

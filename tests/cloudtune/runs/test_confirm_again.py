@@ -1,0 +1,71 @@
+"""What several confirmations of one run say together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cloudtune import api
+from cloudtune.cli import main
+
+SCRIPT = """\
+import os, random
+from cloudtune.trial import params, report
+x, seed = params()["x"], os.environ["CLOUDTUNE_SEED"]
+is_search = os.environ.get("CLOUDTUNE_CONFIRM") != "1"
+report(loss=x if is_search else -x + random.Random(f"{seed} {x}").gauss(0, 0.01))
+"""
+"""The search prefers the least x, and the greatest is the best."""
+
+
+@pytest.fixture(autouse=True)
+def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+def search(script: str = SCRIPT) -> str:
+    Path("train.py").write_text(script, "utf-8")
+    study = {
+        "objective": {"metric": "loss", "goal": "minimize"},
+        "parameters": {"x": {"type": "discrete", "values": [1, 2, 3]}},
+        "strategy": "grid",
+        "trial": {"script": "train.py"},
+    }
+    return api.run(study, show=False).id
+
+
+def call(*words: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words])
+    assert ended.value.code == 0, words
+
+
+def best(run: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Return the best x, and the note."""
+    capsys.readouterr()
+    call("results", run, "--best", "--as", "json")
+    printed = capsys.readouterr()
+    return json.loads(printed.out)["x"], printed.err
+
+
+def test_a_smaller_confirmation_does_not_outweigh_one_that_refutes_its_trial(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search()
+    call("confirm", run, "--top", "2", "--seeds", "8", "--fixed")
+    assert best(run, capsys)[0] == 2
+    call("confirm", run, "--top", "3", "--seeds", "5", "--fixed")
+    x, note = best(run, capsys)
+    assert x == 3
+    assert "1 other confirmation took trial 2, which is worse than trial 3 in run" in note
+
+
+def test_the_note_says_that_an_emulator_decides(capsys: pytest.CaptureFixture[str]) -> None:
+    run = search()
+    call("confirm", run, "--on", "slurm", "--emulate", "--seeds", "5", "--fixed")
+    x, note = best(run, capsys)
+    assert x == 3
+    assert "repeated the best trials at an emulator, and trial 3 is" in note
