@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cloudtune.confirmation.confidence_sequence import (
@@ -231,7 +231,8 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
     repeated = least >= MIN_SEEDS
     decided = not plan.fixed and (deterministic or not open_candidates(plan, values, excluded))
     is_done = least == len(plan.seeds) or (repeated and decided)
-    reason = result.reason or ("" if is_done else _trial_limit(result, plan))
+    has_ended = result.state in {"completed", "failed"}
+    reason = result.reason or (_shortage(result, plan, least) if has_ended and not is_done else "")
     candidates = tuple(
         ConfirmedCandidate(
             label=each.label,
@@ -257,7 +258,7 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         searched_on=plan.provider,
         provider=result.provider,
         emulated=result.emulated,
-        complete=result.state == "completed" and (not reason or repeated),
+        complete=has_ended and (is_done or repeated),
         reason=reason,
         source_hash=result.source_hash,
         metric=metric,
@@ -292,11 +293,13 @@ def _repeats(trial: Trial, candidate: Candidate) -> bool:
     return dict(trial.parameters) == dict(candidate.parameters)
 
 
-def _trial_limit(result: StudyResult, plan: Confirmation) -> str:
-    """Return that fewer trials were allowed than planned, if those have run; else nothing."""
+def _shortage(result: StudyResult, plan: Confirmation, least: int) -> str:
+    """Return that fewer trials were allowed than planned, or have run; empty if unknown."""
     most, planned = result.study.limits.max_trials, len(plan.candidates) * len(plan.seeds)
-    is_cut = most is not None and most < planned and len(result.trials) >= most
-    return f"max_trials allowed {most} of {planned}" if is_cut else ""
+    count = len(result.trials)
+    if most is not None and most < planned and most <= count:
+        return f"max_trials allowed {most} of {planned}"
+    return f"{count} of {planned} trials have run" if least < MIN_SEEDS else ""
 
 
 def _ended_seeds(result: StudyResult, candidate: Candidate) -> int:
@@ -305,8 +308,10 @@ def _ended_seeds(result: StudyResult, candidate: Candidate) -> int:
 
 
 def _trials_of(result: StudyResult, candidate: Candidate) -> list[Trial]:
+    """Return the measured repetitions, of the objective with the value that counts."""
+    metric = result.study.objectives[0].metric
     return [
-        trial
+        replace(trial, metrics={**trial.metrics, metric: trial.objective[0]})
         for trial in result.trials
         if trial.state in {"completed", "stopped_early"}
         and trial.objective is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,9 @@ def test_a_confirmation_that_its_budget_ends_decides_if_each_trial_has_two_seeds
     api.run(plan_confirmation(run, ConfirmOptions(seeds=3, fixed=True))[0], show=False)
     (job,) = api.find_run(f"{run}-confirm").results().jobs
     job = replace(job, reason="the cost reached 1 USD")
-    for seeds, title in ((3, "Limit"), (2, "Limit"), (1, "Incomplete")):
-        found = analyze(replace(job, trials=job.trials[: 3 * seeds]))
+    cases = [(3, "Limit"), (2, "Limit"), (1, "Incomplete")]
+    for (seeds, title), state in itertools.product(cases, ("completed", "failed")):
+        found = analyze(replace(job, trials=job.trials[: 3 * seeds], state=state))
         assert found is not None
         assert bool(decisive([found])) == (title == "Limit")
         first = describe_confirmation(found)[0]
@@ -92,6 +94,7 @@ def test_a_confirmation_that_its_budget_ends_decides_if_each_trial_has_two_seeds
     ("options", "most", "afterwards", "title"),
     [
         (FIXED, 3, 3, "Incomplete"),
+        (FIXED, 3, 9, "Incomplete"),  # until it is resumed
         (FIXED, 5, 5, "Incomplete"),
         (FIXED, 6, 6, "Limit"),
         (FIXED, 8, 8, "Limit"),
@@ -116,7 +119,8 @@ def test_fewer_trials_than_planned_are_a_limit(
     call("status", f"{run}-confirm")
     printed = capsys.readouterr().out
     assert [t for t in ("Incomplete", "Limit") if f"{t}: " in printed] == [title] * bool(title)
-    assert ("max_trials allowed" in printed) == bool(title)
+    named = "3 of 9 trials have run" if most < afterwards else "max_trials allowed"
+    assert (named in printed) == bool(title)
     call("results", run, "--best")
     decides = f"run {run}-confirm repeated" in capsys.readouterr().err
     assert decides == (title != "Incomplete")

@@ -1,0 +1,52 @@
+"""Which values and repetitions of a setting a confirmation compares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudtune import api
+from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
+from cloudtune.runs.confirmations import confirmations_of
+
+START = """\
+import os, random
+from cloudtune.trial import params, report
+x, seed = params()["x"], int(os.environ["CLOUDTUNE_SEED"])
+noise = random.Random(f"{x} {seed}").gauss(0, 0.1)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+def confirm(script: str, values: list[Any], select: str, **options: Any) -> ConfirmationResult:
+    """Search values of x in a grid, repeat the best ones, and return what that found."""
+    Path("train.py").write_text(START + script, "utf-8")
+    study = {
+        "objective": {"metric": "m", "goal": "maximize", "select": select},
+        "parameters": {"x": {"type": "categorical", "values": values}},
+        "strategy": {"name": "grid", "seed": 0},
+        "limits": {"parallel_trials": 2},
+        "trial": {"script": "train.py"},
+    }
+    run = api.run(study, show=False).id
+    api.run(plan_confirmation(run, ConfirmOptions(**options))[0], show=False)
+    return confirmations_of([run])[-1]
+
+
+def test_luck_and_lead_are_those_of_the_best_values_where_these_count() -> None:
+    script = "report(m=10 * x + noise, epoch=1)\nreport(m=-30 * x, epoch=2)\n"
+    found = confirm(script, [1, 2], "best", seeds=3)
+    winner = found.winner
+    assert winner.confirmed is not None
+    assert winner.value is not None
+    assert found.luck == pytest.approx(winner.value - winner.confirmed.mean)
+    assert found.confirmed_lead is not None
+    assert found.confirmed_lead.mean == pytest.approx(10, abs=1)
