@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from cloudtune.confirmation.confidence_sequence import (
     Interval,
     are_equal,
-    mean,
     mean_interval,
     pooled_deviation,
 )
@@ -19,6 +18,7 @@ from cloudtune.confirmation.decision import (
     MIN_SEEDS,
     Values,
     are_repetitions_equal,
+    barely_measured,
     difference,
     find_leader,
     open_candidates,
@@ -31,9 +31,16 @@ from cloudtune.confirmation.overfitting import (
     find_disagreement,
     find_overfitting,
 )
-from cloudtune.results.events import FINAL_STATES
-from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.confirmation import Candidate, Confirmation, Role
+from cloudtune.confirmation.repetitions import (
+    by_seed,
+    ended_seeds,
+    measured_trials,
+    metric_mean,
+    repeats,
+    shortage,
+)
+from cloudtune.results.model import StudyResult
+from cloudtune.study.confirmation import Confirmation, Role
 from cloudtune.study.search_space import Value
 
 _MIN_DEGREES = 4
@@ -71,6 +78,9 @@ class ConfirmedCandidate:
     """The repetitions that break a constraint of the study."""
     broken_in: str
     """Another confirmation in which it breaks a constraint; empty if there is none."""
+    is_barely_measured: bool
+    """Whether it is not taken since some repetitions have no value, as if they fail, and fewer than
+    two have one, or fewer than have none; for another candidate, enough have one."""
     confirmed: Estimate | None
     """The mean of the deciding metric over the seeds."""
     worse: Estimate | None
@@ -167,7 +177,7 @@ class ConfirmationResult:
             (each.worse.mean, index)
             for index, each in enumerate(self.candidates)
             if each.role == "candidate" and each.worse and each.worse.mean < 0
-            if not each.is_broken
+            if not (each.is_broken or each.is_barely_measured)
         ]
         return self.candidates[min(ahead)[1]] if ahead and not self.is_ablation else None
 
@@ -195,14 +205,17 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
     if plan is None:
         return None
     sign = 1.0 if plan.goal == "maximize" else -1.0
-    ended = [_trials_of(result, each) for each in plan.candidates]
+    measured = [measured_trials(result, each) for each in plan.candidates]
     values = [
         {t.seed: sign * t.objective[0] for t in trials if t.seed is not None and t.objective}
-        for trials in ended
+        for trials in measured
     ]
-    broken = [sum(bool(trial.broken) for trial in trials) for trials in ended]
+    broken = [sum(bool(trial.broken) for trial in trials) for trials in measured]
     excluded = plan.broken_elsewhere | {index for index, count in enumerate(broken) if count}
-    leader = find_leader(plan, values, excluded)
+    ended = [ended_seeds(result, each) for each in plan.candidates]
+    missing = [count - len(own) for count, own in zip(ended, values, strict=True)]
+    barely = barely_measured(plan, values, missing, excluded)
+    leader = find_leader(plan, values, excluded | barely)
     alpha = pair_alpha(plan)
     worse = [
         None
@@ -217,22 +230,23 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
     ]
     metric = result.study.objectives[0].metric
     search_sign = sign if metric == plan.search_metric else _search_sign(plan)
-    searched = [_by_seed(trials, plan.search_metric, search_sign) for trials in ended]
+    searched = [by_seed(trials, plan.search_metric, search_sign) for trials in measured]
     reports = [
         {
             t.seed: (t.objective, [each.metrics for each in t.measurements])
             for t in trials
             if t.seed is not None
         }
-        for trials in ended
+        for trials in measured
     ]
     deterministic = are_repetitions_equal(reports)
-    least = min(_ended_seeds(result, each) for each in plan.candidates)
+    least = min(ended)
     repeated = least >= MIN_SEEDS
-    decided = not plan.fixed and (deterministic or not open_candidates(plan, values, excluded))
+    is_open = bool(open_candidates(plan, values, missing, excluded))
+    decided = not plan.fixed and (deterministic or not is_open)
     is_done = least == len(plan.seeds) or (repeated and decided)
     has_ended = result.state in {"completed", "failed"}
-    reason = result.reason or (_shortage(result, plan, least) if has_ended and not is_done else "")
+    reason = result.reason or (shortage(result, plan, least) if has_ended and not is_done else "")
     candidates = tuple(
         ConfirmedCandidate(
             label=each.label,
@@ -241,14 +255,15 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
             parameters=dict(each.parameters),
             value=each.value,
             seeds=len(values[index]),
-            failed=sum(t.state == "failed" for t in result.trials if _repeats(t, each)),
+            failed=sum(t.state == "failed" for t in result.trials if repeats(t, each)),
             broken=broken[index],
             broken_in=each.broken_in,
+            is_barely_measured=index in barely,
             confirmed=_scaled(_mean(list(values[index].values()), len(values)), sign),
             worse=worse[index],
             is_constant=_is_constant(paired_differences(values, leader or 0, index)),
-            search_mean=_metric_mean(ended[index], plan.search_metric),
-            train_mean=_metric_mean(ended[index], plan.train_metric),
+            search_mean=metric_mean(measured[index], plan.search_metric),
+            train_mean=metric_mean(measured[index], plan.train_metric),
         )
         for index, each in enumerate(plan.candidates)
     )
@@ -266,7 +281,7 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         search_metric=plan.search_metric,
         train_metric=plan.train_metric,
         level=1 - ALPHA,
-        trials=sum(len(each) for each in ended),
+        trials=sum(len(each) for each in measured),
         is_ablation=plan.is_ablation,
         deterministic=deterministic,
         coarse=not deterministic and are_repetitions_equal(values),
@@ -283,40 +298,10 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         else find_overfitting(plan, metric, searched, values),
         disagreement=None
         if leader is None or metric == plan.search_metric
-        else find_disagreement(plan, leader, searched, values, excluded),
+        else find_disagreement(plan, leader, searched, values, excluded | barely),
         baseline=plan.baseline,
         notes=plan.notes,
     )
-
-
-def _repeats(trial: Trial, candidate: Candidate) -> bool:
-    return dict(trial.parameters) == dict(candidate.parameters)
-
-
-def _shortage(result: StudyResult, plan: Confirmation, least: int) -> str:
-    """Return that fewer trials were allowed than planned, or have run; empty if unknown."""
-    most, planned = result.study.limits.max_trials, len(plan.candidates) * len(plan.seeds)
-    count = len(result.trials)
-    if most is not None and most < planned and most <= count:
-        return f"max_trials allowed {most} of {planned}"
-    return f"{count} of {planned} trials have run" if least < MIN_SEEDS else ""
-
-
-def _ended_seeds(result: StudyResult, candidate: Candidate) -> int:
-    ended = FINAL_STATES - {"cancelled"}
-    return len({t.seed for t in result.trials if t.state in ended and _repeats(t, candidate)})
-
-
-def _trials_of(result: StudyResult, candidate: Candidate) -> list[Trial]:
-    """Return the measured repetitions, of the objective with the value that counts."""
-    metric = result.study.objectives[0].metric
-    return [
-        replace(trial, metrics={**trial.metrics, metric: trial.objective[0]})
-        for trial in result.trials
-        if trial.state in {"completed", "stopped_early"}
-        and trial.objective is not None
-        and _repeats(trial, candidate)
-    ]
 
 
 def _mean(values: Sequence[float], candidates: int) -> Estimate | None:
@@ -339,11 +324,6 @@ def _scaled(estimate: Estimate | None, sign: float) -> Estimate | None:
         return estimate
     low, high = (None if bound is None else 0.0 - bound for bound in (estimate.low, estimate.high))
     return Estimate(0.0 - estimate.mean, high, low)
-
-
-def _metric_mean(trials: Sequence[Trial], name: str | None) -> float | None:
-    values = _by_seed(trials, name, 1.0).values() if name else ()
-    return mean([*values]) if values else None
 
 
 def _search_sign(plan: Confirmation) -> float:
@@ -369,11 +349,6 @@ def _lead(plan: Confirmation, sign: float) -> float | None:
         return None
     first, other = plan.candidates[0].value, plan.candidates[second].value
     return None if first is None or other is None else sign * (first - other) + 0.0
-
-
-def _by_seed(trials: Sequence[Trial], name: str, sign: float) -> dict[int, float]:
-    values = {trial.seed: trial.metrics.get(name, math.nan) for trial in trials}
-    return {s: sign * v for s, v in values.items() if s is not None and math.isfinite(v)}
 
 
 def _confirmed_lead(plan: Confirmation, values: Values, alpha: float) -> Estimate | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 
-from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.confirmation.analysis import ConfirmationResult, ConfirmedCandidate
 from cloudtune.results.model import StudyResult, Trial
-from cloudtune.study.search_space import Value
-from cloudtune.study.study import Study
+from cloudtune.study.search_space import AssignmentKey, assignment_key
 
 
 def decisive(found: Sequence[ConfirmationResult]) -> ConfirmationResult | None:
@@ -42,21 +40,6 @@ def competing(found: Sequence[ConfirmationResult]) -> list[ConfirmationResult]:
     return [each for each in preferred if is_decided_alike(each, preferred[-1])]
 
 
-def taken_so_far(found: Sequence[ConfirmationResult], study: Study) -> ConfirmationResult | None:
-    """Return the confirmation whose trial to take the next one is to repeat, if there is one.
-
-    It is one with the same metric if there are some, whatever the search has found since.
-
-    Args:
-        found: Confirmations of one run, the oldest first.
-        study: The study with the metric of the next one.
-    """
-    metric = (study.confirm and study.confirm.metric) or study.objectives[0].metric
-    same = [each for each in found if each.metric == metric] or found
-    chosen = decisive([replace(each, newer=None) for each in same])
-    return chosen if chosen and chosen.taken else None
-
-
 def refuting(
     result: ConfirmationResult, others: Sequence[ConfirmationResult]
 ) -> ConfirmationResult | None:
@@ -70,12 +53,12 @@ def refuting(
 def _refutes(other: ConfirmationResult, result: ConfirmationResult) -> bool:
     if other.taken is None or result.taken is None:
         return False
-    setting, better = result.taken.parameters, other.taken.parameters
-    repeated = next((each for each in other.candidates if each.parameters == setting), None)
+    setting, better = map(_key, (result.taken, other.taken))
+    repeated = next((each for each in other.candidates if _key(each) == setting), None)
     if repeated is None or repeated.worse is None:
         return False
     limit = repeated.worse.mean if other.deterministic else repeated.worse.low or 0.0
-    known = (each.seeds for each in result.candidates if each.parameters == better)
+    known = (each.seeds for each in result.candidates if _key(each) == better)
     return limit > 0 and other.taken.seeds > max(known, default=0)
 
 
@@ -83,7 +66,7 @@ def find_newer(
     result: ConfirmationResult,
     search: StudyResult,
     trials: Sequence[Trial],
-    broken: Collection[Mapping[str, Value]],
+    broken: Collection[AssignmentKey],
 ) -> int | None:
     """Return the best trial of a search if it is better than those that were repeated, and new.
 
@@ -93,16 +76,20 @@ def find_newer(
         trials: Its trials.
         broken: Settings that break a constraint when they are repeated.
     """
-    kept = (trial for trial in trials if trial.parameters not in broken)
+    kept = (trial for trial in trials if assignment_key(trial.parameters) not in broken)
     best, winner = next(iter(search.best_trials(kept)), None), result.winner
     if best is None or best.objective is None or winner.value is None:
         return None
     sign = -1 if search.study.objectives[0].goal == "maximize" else 1
     repeated = [t.resource or 0 for t in trials if t.number == winner.number]
-    is_new = all(best.parameters != each.parameters for each in result.candidates)
+    is_new = assignment_key(best.parameters) not in map(_key, result.candidates)
     is_full = (best.resource or 0) >= max(repeated, default=0)
     is_better = sign * best.objective[0] < sign * winner.value
     return best.number if is_new and is_full and is_better else None
+
+
+def _key(candidate: ConfirmedCandidate) -> AssignmentKey:
+    return assignment_key(candidate.parameters)
 
 
 def _weight(result: ConfirmationResult) -> tuple[bool, bool]:

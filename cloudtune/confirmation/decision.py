@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
 
@@ -54,20 +55,21 @@ def pair_alpha(plan: Confirmation) -> float:
     return ALPHA / max(1, pairs)
 
 
-def find_leader(plan: Confirmation, values: Values, broken: Collection[int] = ()) -> int | None:
+def find_leader(plan: Confirmation, values: Values, excluded: Collection[int] = ()) -> int | None:
     """Return the candidate that is best against each other one on their common seeds.
 
-    None without values, and if all candidates are broken. An ablation has the winner as its
+    None without values, and if all candidates are excluded. An ablation has the winner as its
     reference.
 
     Args:
         plan: What is repeated.
         values: The values by seed.
-        broken: The candidates that break a constraint with at least one seed.
+        excluded: The candidates that are not taken: those that break a constraint with at least
+            one seed, and the `barely_measured`.
     """
     if plan.is_ablation:
         return 0 if values[0] else None
-    eligible = _eligible(plan, values, broken)
+    eligible = _eligible(plan, values, excluded)
 
     def worst_margin(index: int) -> float:
         margins = [
@@ -75,9 +77,33 @@ def find_leader(plan: Confirmation, values: Values, broken: Collection[int] = ()
             for other in eligible
             if other != index and (pairs := paired_differences(values, index, other))
         ]
-        return min(margins, default=0.0)
+        return min(margins, default=-math.inf)
 
     return max(eligible, key=worst_margin, default=None)
+
+
+def barely_measured(
+    plan: Confirmation, values: Values, missing: Sequence[int], broken: Collection[int]
+) -> set[int]:
+    """Return the candidates that are not taken since others are measured more often.
+
+    Some repetitions of theirs have no value, and fewer than two have one, or fewer than have none:
+    what remains may be the lucky ones. There are none if this is so of all that keep the
+    constraints.
+
+    Args:
+        plan: What is repeated.
+        values: The values by seed.
+        missing: For each candidate, the number of seeds with which it ended without a value.
+        broken: The candidates that break a constraint with at least one seed.
+    """
+    eligible = _eligible(plan, values, broken)
+    kept = {
+        index
+        for index in eligible
+        if not missing[index] or len(values[index]) >= max(MIN_SEEDS, missing[index])
+    }
+    return {*eligible} - kept if kept else set()
 
 
 def _eligible(plan: Confirmation, values: Values, broken: Collection[int]) -> list[int]:
@@ -117,7 +143,9 @@ def are_repetitions_equal(reports: Sequence[Mapping[int, object]]) -> bool:
     return bool(repeated) and all(each.count(each[0]) == len(each) for each in repeated)
 
 
-def open_candidates(plan: Confirmation, values: Values, broken: Collection[int] = ()) -> list[int]:
+def open_candidates(
+    plan: Confirmation, values: Values, missing: Sequence[int], broken: Collection[int]
+) -> list[int]:
     """Return the candidates that another seed may decide about, with the leader; else none.
 
     A candidate is open if its interval against the leader contains 0, and its difference is within
@@ -126,8 +154,14 @@ def open_candidates(plan: Confirmation, values: Values, broken: Collection[int] 
     baseline also decides whether the gain exceeds the noise floor. Another candidate that breaks a
     constraint is not open, since it is not taken whatever else it measures. If each candidate is
     beaten by another one on their common seeds, those of this cycle are open.
+
+    Args:
+        plan: What is repeated.
+        values: The values by seed.
+        missing: For each candidate, the number of seeds with which it ended without a value.
+        broken: The candidates that break a constraint with at least one seed.
     """
-    leader = find_leader(plan, values, broken)
+    leader = find_leader(plan, values, {*broken} | barely_measured(plan, values, missing, broken))
     if leader is None:
         return []
     alpha = pair_alpha(plan)

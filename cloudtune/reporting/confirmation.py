@@ -133,7 +133,14 @@ def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
         if each.is_broken
     ]:
         what += f" Not taken, since they break a constraint when repeated: {', '.join(out)}."
-    rivals = [each for each in _measured(result) if each.worse and not each.is_broken]
+    barely = [each.label for each in _measured(result) if each.is_barely_measured]
+    if barely:
+        what += f" Not taken, since too few of their repetitions have a value: {', '.join(barely)}."
+    rivals = [
+        each
+        for each in _measured(result)
+        if each.worse and not each.is_broken and not each.is_barely_measured
+    ]
     if result.deterministic or not rivals:
         return what
     others = [each.label for each in rivals if each.worse and not (each.worse.low or 0) > 0]
@@ -180,6 +187,8 @@ def _verdict(result: ConfirmationResult) -> str:
     worse, is_exact = result.winner.worse, result.deterministic
     if result.winner.is_broken:
         return f"The winner does not hold: it {_breaks(result.winner)}."
+    if result.winner.is_barely_measured:
+        return "Whether the winner holds is open: too few of its repetitions have a value."
     if worse is None:
         holds = result.settled or is_exact
         if rival := result.rival:

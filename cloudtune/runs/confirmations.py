@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,10 +20,10 @@ from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_results
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import StudyResult
-from cloudtune.study.confirmation import Candidate, Confirmation
+from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Json
-from cloudtune.study.search_space import Value
+from cloudtune.study.search_space import AssignmentKey, assignment_key
 from cloudtune.study.study import Study
 
 
@@ -39,17 +39,12 @@ def confirmed_run(run: str | None) -> str:
         return found.run if found and ledger.has_run(found.run) else record.id
 
 
-def confirmed_trial(
-    result: StudyResult, own: Sequence[ConfirmationResult]
-) -> tuple[int | None, str] | None:
-    """Return the number of a job's trial to take by confirmations, and why.
+def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
+    """Return the number of a job's trial to take by its confirmations, and why.
 
     The number is None if each of the repeated trials breaks a constraint.
-
-    Args:
-        result: The job with the trial to take, if one decides.
-        own: The confirmations of the run, the oldest first.
     """
+    own = [each for each in confirmations_of([result.run]) if each.searched_on == result.provider]
     found = decisive(own)
     if found is None:
         decided = [each for each in own if each.complete and not each.is_ablation]
@@ -79,8 +74,10 @@ def confirmed_trial(
     text += f": {found.metric} {taken.confirmed.mean:.6g} over {format_count(taken.seeds, 'seed')}"
     if taken.failed:
         text += f"; {taken.failed} of its {taken.seeds + taken.failed} repetitions failed"
-    for label, run in _broken([e for e in own if e.searched_on == found.searched_on]):
+    for label, run in _broken(own):
         text += f"; {label} is not taken, since it breaks a constraint in run {run}"
+    if barely := [each.label for each in found.candidates if each.is_barely_measured]:
+        text += f"; too few repetitions of {' and '.join(barely)} have a value"
     others = [
         each
         for each in own
@@ -99,13 +96,12 @@ def confirmed_trial(
 
 
 def _broken(found: Sequence[ConfirmationResult]) -> list[tuple[str, str]]:
-    """Return the trials of a job that break a constraint, each with the first run that shows it."""
+    """Return the repeated trials that break a constraint, each with the first run that shows it."""
     broken: dict[int, tuple[str, str]] = {}
     for result in found:
         for each in result.candidates:
-            if each.is_broken and each.number is not None:
-                run = result.run if each.broken else each.broken_in
-                broken.setdefault(each.number, (each.label, run))
+            if each.broken and each.number is not None:
+                broken.setdefault(each.number, (each.label, result.run))
     return [broken[number] for number in sorted(broken)]
 
 
@@ -119,15 +115,12 @@ def _why_less(
         return "ran at an emulator"
     if decisive.compares and not other.compares:
         return "repeated a single trial"
-    label = other.taken.label
-    if other.searched_on != decisive.searched_on:
-        label += f" on {other.searched_on}"
     if by := refuting(other, rivals):
         better = by.taken.label if by.taken else "another"
-        return f"took {label}, which is worse than {better} in run {by.run}"
+        return f"took {other.taken.label}, which is worse than {better} in run {by.run}"
     which = "its trial"
-    if other.taken.parameters != decisive.taken.parameters:
-        which = f"the trial that it took, {label}"
+    if assignment_key(other.taken.parameters) != assignment_key(decisive.taken.parameters):
+        which = f"the trial that it took, {other.taken.label}"
     if other.taken.seeds == decisive.taken.seeds:
         return f"is older, with as many seeds of {which}"
     return f"used fewer seeds of {which}"
@@ -138,15 +131,13 @@ def mark_broken(plan: Confirmation, others: Sequence[ConfirmationResult]) -> Con
 
     Args:
         plan: What is repeated.
-        others: Other confirmations of the same run.
+        others: Other confirmations of the same job.
     """
-
-    def broken_in(candidate: Candidate) -> str:
-        parameters = dict(candidate.parameters)
-        runs = (run for setting, run in broken_settings(others) if setting == parameters)
-        return next(runs, "")
-
-    marked = (replace(each, broken_in=broken_in(each)) for each in plan.candidates)
+    broken = broken_settings(others)
+    marked = (
+        replace(each, broken_in=broken.get(assignment_key(each.parameters), ""))
+        for each in plan.candidates
+    )
     return replace(plan, candidates=tuple(marked))
 
 
@@ -170,31 +161,31 @@ def confirmations_of(runs: Collection[str]) -> list[ConfirmationResult]:
             for index, each in enumerate(found):
                 if (each.confirms, each.searched_on) == (run, job.provider):
                     rest = [other for other in alone if _counts_for(other, each)]
-                    broken = [setting for setting, _ in broken_settings(rest)]
-                    newer[index] = find_newer(each, job, searched, broken)
+                    newer[index] = find_newer(each, job, searched, broken_settings(rest))
     return [replace(each, newer=number) for each, number in zip(found, newer, strict=True)]
 
 
 def broken_settings(
     found: Sequence[ConfirmationResult], *, emulated: bool = True
-) -> list[tuple[Mapping[str, Value], str]]:
-    """Return the settings that break a constraint in these confirmations, and the run of each.
+) -> dict[AssignmentKey, str]:
+    """Return the settings that break a constraint in these confirmations, and their first runs.
 
     Args:
         found: The confirmations.
         emulated: Whether those at emulators count.
     """
-    return [
-        (each.parameters, result.run)
-        for result in found
+    return {
+        assignment_key(each.parameters): result.run
+        for result in reversed(found)
         if emulated or not result.emulated
         for each in result.candidates
         if each.broken
-    ]
+    }
 
 
 def _counts_for(other: ConfirmationResult, own: ConfirmationResult) -> bool:
-    return other.confirms == own.confirms and (own.emulated or not other.emulated)
+    is_same_job = (other.confirms, other.searched_on) == (own.confirms, own.searched_on)
+    return is_same_job and (own.emulated or not other.emulated)
 
 
 def _known(runs: Collection[str]) -> list[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
 
 from cloudtune.confirmation.analysis import ConfirmationResult
-from cloudtune.confirmation.choice import decisive
 from cloudtune.results.model import Decision, StudyResult, Trial
 from cloudtune.runs.confirmations import broken_settings, confirmations_of, confirmed_trial
+from cloudtune.study.search_space import assignment_key
 
 _Job = tuple[StudyResult, Iterable[Trial]]
 _ReadJob = tuple[StudyResult, list[Trial]]
@@ -42,7 +42,8 @@ def with_decisions(jobs: Iterable[_Job]) -> Iterator[_Job]:
 
     The trial to take by one is the best of all jobs of the run, whatever they measured: their
     values are of one seed. A better trial of another job with a setting that was not repeated is
-    taken instead. The trials are marked that break a constraint when they are repeated.
+    taken instead. Other jobs than that of the trial to take have their trials marked that break a
+    constraint when they are repeated.
 
     Args:
         jobs: The jobs, those of a run one after the other, with their trials, which are read once.
@@ -58,12 +59,11 @@ def _decide(jobs: list[_ReadJob], confirmations: list[ConfirmationResult]) -> It
     """Yield the jobs of one run with the decisions of its confirmations."""
     chosen = _choose(jobs, confirmations)
     for job, trials in jobs:
-        marked, reasons = _mark(job, trials, confirmations)
         if chosen and chosen[0].provider == job.provider:
             _, number, reason = chosen
-            decision = Decision(number, elsewhere=False, reason=reason)
-            yield replace(job, decision=decision), trials if number is None else marked
+            yield replace(job, decision=Decision(number, elsewhere=False, reason=reason)), trials
             continue
+        marked, reasons = _mark(job, trials, confirmations)
         if chosen:
             where, _, reason = chosen
             reasons.append(f"of all jobs, the one to take is on {where.provider}: {reason}")
@@ -83,7 +83,7 @@ def _mark(
     reasons: list[str] = []
     marked: list[Trial] = []
     for trial in trials:
-        run = next((run for parameters, run in settings if parameters == trial.parameters), None)
+        run = settings.get(assignment_key(trial.parameters))
         is_refuted = run is not None and job.best_trials([trial])
         broken = (f"a constraint in run {run}",) if is_refuted else trial.broken
         marked.append(replace(trial, broken=broken))
@@ -107,19 +107,16 @@ def _choose(
     ]
     if not deciding:
         return None
-    marked = [(job, _mark(job, trials, confirmations)[0]) for job, trials in counted.values()]
-    here = [each for each in confirmations if each.searched_on in counted]
-    current = [each for each in here if _find_newer(each, marked) is None]
-    decides = decisive(current)
-    latest = decides or deciding[-1]
+    latest = deciding[-1]  # of the job that had the best trial then
     job, trials = counted[latest.searched_on]
-    own = current if decides else [each for each in here if each.searched_on == job.provider]
-    found = confirmed_trial(job, own)
+    found = confirmed_trial(job)
     if found is None:
         return None
     number, reason = found
     chosen = [trial for trial in trials if trial.number == number]
-    if not decides and (newer := _find_newer(latest, marked, chosen)):
+    others = [pair for provider, pair in counted.items() if provider != job.provider]
+    kept = [(other, _mark(other, trials, confirmations)[0]) for other, trials in others]
+    if newer := _find_newer(job, chosen, kept, deciding):
         job, trial = newer
         return (
             job,
@@ -128,26 +125,30 @@ def _choose(
             f"since run {latest.run}, which therefore does not decide; `cloudtune confirm "
             f"{job.run}` repeats it",
         )
-    if others := [each for each in counted if each != job.provider]:
+    if others:
+        providers = " and ".join(other.provider for other, _ in others)
         jobs_on = "job" if len(others) == 1 else "jobs"
-        reason += f"; this decides for the {jobs_on} on {' and '.join(others)}, too"
+        reason += f"; this decides for the {jobs_on} on {providers}, too"
     return job, number, reason
 
 
 def _find_newer(
-    result: ConfirmationResult, jobs: list[_ReadJob], chosen: Sequence[Trial] = ()
+    job: StudyResult,
+    chosen: list[Trial],
+    others: list[_ReadJob],
+    confirmations: list[ConfirmationResult],
 ) -> tuple[StudyResult, Trial] | None:
     """Return the best trial of other jobs that is better than all that was repeated, and new."""
-    sign = -1 if jobs[0][0].study.objectives[0].goal == "maximize" else 1
-    known = [sign * each.value for each in result.candidates if each.value is not None]
+    repeated = [candidate for each in confirmations for candidate in each.candidates]
+    settings = {assignment_key(each.parameters) for each in repeated}
+    sign = -1 if job.study.objectives[0].goal == "maximize" else 1
+    known = [sign * each.value for each in repeated if each.value is not None]
     known += [sign * each.objective[0] for each in chosen if each.objective]
-    settings = [each.parameters for each in result.candidates]
     tops: list[tuple[float, StudyResult, Trial]] = []
-    for job, trials in jobs:
-        new = [t for t in trials if t.parameters not in settings]
-        if job.provider != result.searched_on:
-            tops += [(sign * t.objective[0], job, t) for t in job.best_trials(new) if t.objective]
+    for other, trials in others:
+        new = [trial for trial in trials if assignment_key(trial.parameters) not in settings]
+        tops += [(sign * t.objective[0], other, t) for t in other.best_trials(new) if t.objective]
     if not tops or not known:
         return None
-    value, job, trial = min(tops, key=lambda top: top[0])
-    return (job, trial) if value < min(known) else None
+    value, other, trial = min(tops, key=lambda top: top[0])
+    return (other, trial) if value < min(known) else None

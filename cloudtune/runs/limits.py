@@ -198,6 +198,14 @@ def _new_plans(
     """Return the study and the plans of a run with other limits, after all checks."""
     study = apply_overrides(Study.model_validate(record.study), overrides)
     changed = _differences(record.study, study.to_json())
+    for path in changed:
+        own = [f"providers.{job.provider}.{path}" for job in record.jobs]
+        name = path.removeprefix("limits.")
+        if all(name in _own_limits(study, job.provider) for job in record.jobs):
+            raise UsageError(
+                f"{path} has no effect on run {record.id}: what counts is {' and '.join(own)}, "
+                "which cannot be changed; start a new run"
+            )
     plans: list[Plan] = []
     for job in record.jobs:
         old = restore_plan(job.plan)
@@ -221,6 +229,11 @@ def _new_plans(
             "stop the run, and resume it with --set"
         )
     return study, plans
+
+
+def _own_limits(study: Study, provider: str) -> Mapping[str, Any]:
+    """Return the limits of the study for one provider, which count instead of those for all."""
+    return study.providers.get(provider, {}).get("limits") or {}
 
 
 def _sends_timeout(plan: Plan) -> bool:

@@ -13,6 +13,7 @@ from cloudtune.study.script_defaults import script_defaults
 from cloudtune.study.search_space import (
     Space,
     Value,
+    assignment_key,
     conditions_hold,
     is_same_value,
     match_value,
@@ -51,16 +52,17 @@ def with_baseline(
     parameters = parameters or dict(first.parameters)
     unknown = [name for name in parameters if name not in known]
     label = "script's known defaults" if unknown else "script's defaults"
-    if parameters == dict(first.parameters):
+    key = assignment_key(parameters)
+    if key == assignment_key(first.parameters):
         label = first_trial
     elif unknown:
         values = f"the values of the {first_trial}"
         notes.append(f"The baseline has {values} where no default is known: {', '.join(unknown)}.")
     for index, each in enumerate(candidates):
-        if dict(each.parameters) == parameters:
+        if assignment_key(each.parameters) == key:
             named = replace(each, label=f"{each.label} ({label})", is_baseline=True)
             return [*candidates[:index], named, *candidates[index + 1 :]]
-    same = next((trial for trial in trials if dict(trial.parameters) == parameters), None)
+    same = next((trial for trial in trials if assignment_key(trial.parameters) == key), None)
     value = same.objective[0] if same and same.objective else None
     number = same.number if same else None
     return [*candidates, Candidate(label, parameters, "baseline", number, value)]
@@ -111,7 +113,7 @@ def changes(
                 f"{name} does not go back to {default}: with the other values of the winner, that "
                 "breaks a constraint."
             )
-        elif changed != dict(winner):
+        elif assignment_key(changed) != assignment_key(winner):
             found.append(Candidate(f"{name} back at {default}", changed, "change"))
     if same:
         why = "since the winner has what they would go back to"

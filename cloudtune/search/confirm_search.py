@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
 from typing_extensions import override
@@ -50,7 +51,8 @@ class ConfirmSearch(Strategy):
                 if not all(trial.state in FINAL_STATES for trial in earlier):
                     return "wait"
                 values = self._values(trials, before)
-                active = open_candidates(self._plan, values, self._broken(trials))
+                missing = self._missing(trials)
+                active = open_candidates(self._plan, values, missing, self._broken(trials))
                 if not active or are_repetitions_equal(self._reports(trials)):
                     return "done"
             for candidate in active:
@@ -67,6 +69,16 @@ class ConfirmSearch(Strategy):
             if self._history.final_objective(trial) is not None
             and max(self._history.margins(trial) or (), default=0.0) > 0
         }
+
+    def _missing(self, trials: dict[tuple[int, int], TrialRecord]) -> list[int]:
+        """Return with how many seeds each candidate ended without a value."""
+        without = Counter(
+            candidate
+            for (_, candidate), trial in trials.items()
+            if trial.state in FINAL_STATES - {"cancelled"}
+            and self._history.final_objective(trial) is None
+        )
+        return [without[candidate] for candidate in range(len(self._plan.candidates))]
 
     def _reports(self, trials: dict[tuple[int, int], TrialRecord]) -> list[dict[int, object]]:
         """Return all that the repetitions of each candidate reported, by seed."""

@@ -242,3 +242,20 @@ def test_metrics_on_two_scales_are_compared_by_their_direction() -> None:
 
     found = confirm(script, metric="neg_loss", search_metric="acc")
     assert found.overfitted is None
+
+
+@pytest.mark.parametrize(
+    ("measured", "taken"),
+    [([0], False), ([9], False), ([0, 5, 7, 9], False), ([0, 1, 2, 5, 9], True)],
+)
+def test_a_setting_that_mostly_fails_is_not_taken(measured: list[int], *, taken: bool) -> None:
+    def script(setting: int, seed: int) -> Mapping[str, float]:
+        is_measured = setting < 2 or seed in [-1, *measured]
+        own = Random(f"{setting} {seed}").gauss(0, 1)
+        return {"m" if is_measured else "other": 9.0 * (setting == 2) + own}
+
+    found = confirm(script, fixed=True)
+    assert (found.take == 2) == taken
+    note = "Not taken, since too few of their repetitions have a value: trial 2."
+    assert (note in said(found, "Take")) != taken
+    assert (found.rival is None) == (found.candidates[2].is_barely_measured != taken)

@@ -50,3 +50,13 @@ def test_luck_and_lead_are_those_of_the_best_values_where_these_count() -> None:
     assert found.luck == pytest.approx(winner.value - winner.confirmed.mean)
     assert found.confirmed_lead is not None
     assert found.confirmed_lead.mean == pytest.approx(10, abs=1)
+
+
+def test_one_and_true_are_two_settings() -> None:
+    script = "report(m=(5 if x is True else 1) + noise)\n"
+    found = confirm(script, [1, True, 0, False], "last", top=4, seeds=2, baseline=True)
+    assert [each.seeds for each in found.candidates] == [2, 2, 2, 2]
+    assert found.taken is not None
+    assert found.taken.parameters["x"] is True
+    means = [each.confirmed.mean for each in found.candidates if each.confirmed]
+    assert means == pytest.approx([5, 1, 1, 1], abs=0.5)

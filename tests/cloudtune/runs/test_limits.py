@@ -322,6 +322,13 @@ def test_limits_of_a_job_that_its_service_drives_are_refused(tmp_path: Path) -> 
         set_limits(run, ["limits.max_trials=4"])
 
 
+def test_a_limit_is_refused_where_that_of_the_provider_counts(tmp_path: Path) -> None:
+    run = create(tmp_path, providers={"local": {"limits": {"max_trials": 2}}})
+    with pytest.raises(UsageError, match=r"counts is providers\.local\.limits\.max_trials, which"):
+        set_limits(run, ["limits.max_trials=4"])
+    set_limits(run, ["limits.timeout=1h"])
+
+
 def test_a_budget_needs_a_stop_to_be_added(tmp_path: Path) -> None:
     providers = {"local": {"prices": {"hour": "1 USD"}}}
     run = create(tmp_path, providers=providers)
