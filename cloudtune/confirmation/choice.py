@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from cloudtune.confirmation.analysis import ConfirmationResult, ConfirmedCandidate
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.search_space import AssignmentKey, assignment_key
+from cloudtune.study.study import Study
 
 
 def decisive(found: Sequence[ConfirmationResult]) -> ConfirmationResult | None:
@@ -38,6 +40,21 @@ def competing(found: Sequence[ConfirmationResult]) -> list[ConfirmationResult]:
     most = max(map(_weight, eligible), default=None)
     preferred = [each for each in eligible if _weight(each) == most]
     return [each for each in preferred if is_decided_alike(each, preferred[-1])]
+
+
+def taken_so_far(found: Sequence[ConfirmationResult], study: Study) -> ConfirmationResult | None:
+    """Return the confirmation whose trial to take the next one is to repeat, if there is one.
+
+    It is one with the same metric if there are some, whatever the search has found since.
+
+    Args:
+        found: Confirmations of one run, the oldest first.
+        study: The study with the metric of the next one.
+    """
+    metric = (study.confirm and study.confirm.metric) or study.objectives[0].metric
+    same = [each for each in found if each.metric == metric] or found
+    chosen = decisive([replace(each, newer=None) for each in same])
+    return chosen if chosen and chosen.taken else None
 
 
 def refuting(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.confirmation.analysis import ConfirmationResult
-from cloudtune.confirmation.choice import decisive
+from cloudtune.confirmation.choice import decisive, taken_so_far
 from cloudtune.confirmation.overfitting import is_same_measure
 from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
@@ -25,10 +25,10 @@ from cloudtune.results.selection import top_trials
 from cloudtune.runs.confirmations import (
     confirmations_of,
     confirmed_run,
-    confirmed_trial,
     known_spread,
     mark_broken,
 )
+from cloudtune.runs.confirmed_best import with_decisions
 from cloudtune.runs.reference_settings import changes, with_baseline
 from cloudtune.search.sampling import trial_seed
 from cloudtune.study.confirmation import Candidate, Confirmation
@@ -87,12 +87,14 @@ def plan_confirmation(
             )
     with Ledger() as ledger:
         record = ledger.run(confirmed_run(run))
-        jobs = [(job, list(trials)) for job, trials in read_results(record.id)]
+        read = [(job, list(trials)) for job, trials in read_results(record.id)]
+        decided = (job for job, _ in with_decisions(read))
+        jobs = [(job, trials) for job, (_, trials) in zip(decided, read, strict=True)]
         job, completed = _best_job(record, jobs)
         facts = next(each.plan["facts"] for each in record.jobs if each.provider == job.provider)
         source = ledger.job_folder(record.id, job.provider) / "source"
         taken = set(ledger.run_ids())
-    found = [each for each in confirmations_of([record.id]) if each.searched_on == job.provider]
+    found = confirmations_of([record.id])
     inherited, notes = _inherited_metric(job, found, options)
     job = replace(job, study=apply_overrides(job.study, [*inherited, *options.overrides]))
     name = f"{record.id}-{'ablate' if options.ablate else 'confirm'}"
@@ -102,7 +104,8 @@ def plan_confirmation(
         earlier += 1
         run_id = f"{name}-{earlier + 1}"
     series = 2 * earlier + options.ablate  # an ablation has no seeds of what chose its winner
-    confirmation = _confirmation(job, completed, options, source, series)
+    earlier_taken = None if options.ablate else taken_so_far(found, job.study)
+    confirmation = _confirmation(job, completed, options, source, series, taken=earlier_taken)
     confirmation = replace(confirmation, notes=(*notes, *confirmation.notes))
     emulate = emulate or (job.emulated and not on)
     confirmation = mark_broken(confirmation, [e for e in found if emulate or not e.emulated])
@@ -176,7 +179,8 @@ def _best_job(
 ) -> tuple[StudyResult, list[Trial]]:
     """Return the job with the best trial, and its completed trials with a value.
 
-    Emulated jobs count only if all are emulated.
+    That is the trial to take by a confirmation, if there is one. Emulated jobs count only if all
+    are emulated.
     """
     if jobs and len(jobs[0][0].study.objectives) != 1:
         raise UsageError(
@@ -201,6 +205,9 @@ def _best_job(
             f"run {record.id} was started elsewhere, so its script is unknown; run its best "
             "parameters in a study of your own with `strategy: list`, and confirm that run"
         )
+    for job, completed in eligible:
+        if job.decision and job.decision.trial is not None and not job.decision.elsewhere:
+            return job, completed
     sign = -1 if eligible[0][0].study.objectives[0].goal == "maximize" else 1
     return min(eligible, key=lambda e: min(sign * _value(t) for t in e[1] if is_candidate(t)))
 
@@ -248,21 +255,30 @@ def _confirmation(
     options: ConfirmOptions,
     source: Path,
     series: int,
+    *,
+    taken: ConfirmationResult | None,
 ) -> Confirmation:
     study = job.study
     trials = [trial for trial in completed if is_candidate(trial)]
     resource = max((trial.resource or 0 for trial in trials), default=0)
     full = [trial for trial in trials if (trial.resource or 0) == resource]
     ranked = _distinct(top_trials(job, full, len(full)))
-    confirmed = confirmed_trial(job) if options.ablate else None
-    if confirmed:
-        ranked.sort(key=lambda trial: trial.number != confirmed[0])
+    number = job.decision.trial if options.ablate and job.decision else None
+    ranked.sort(key=lambda trial: trial.number != number)
     top = ranked[: 1 if options.ablate else options.top]
+    notes: list[str] = []
+    known = {assignment_key(trial.parameters) for trial in top}
+    if taken and taken.taken and (key := assignment_key(taken.taken.parameters)) not in known:
+        same = [trial for trial in ranked if assignment_key(trial.parameters) == key]
+        what = f"{taken.taken.label} on {taken.searched_on}, which run {taken.run} takes,"
+        notes.append(
+            f"{what} is repeated, too." if same else f"{what} did not run on {job.provider}."
+        )
+        top += same
     candidates = [
         Candidate(f"trial {t.number}", dict(t.parameters), "candidate", t.number, _value(t))
         for t in top
     ]
-    notes: list[str] = []
     if options.ablate:
         candidates += changes(study, top[0].parameters, completed, source, notes)
     elif options.baseline:

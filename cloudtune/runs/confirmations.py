@@ -39,12 +39,17 @@ def confirmed_run(run: str | None) -> str:
         return found.run if found and ledger.has_run(found.run) else record.id
 
 
-def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
-    """Return the number of a job's trial to take by its confirmations, and why.
+def confirmed_trial(
+    result: StudyResult, own: Sequence[ConfirmationResult]
+) -> tuple[int | None, str] | None:
+    """Return the number of a job's trial to take by confirmations, and why.
 
     The number is None if each of the repeated trials breaks a constraint.
+
+    Args:
+        result: The job with the trial to take, if one decides.
+        own: The confirmations of the run, the oldest first.
     """
-    own = [each for each in confirmations_of([result.run]) if each.searched_on == result.provider]
     found = decisive(own)
     if found is None:
         decided = [each for each in own if each.complete and not each.is_ablation]
@@ -74,7 +79,7 @@ def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
     text += f": {found.metric} {taken.confirmed.mean:.6g} over {format_count(taken.seeds, 'seed')}"
     if taken.failed:
         text += f"; {taken.failed} of its {taken.seeds + taken.failed} repetitions failed"
-    for label, run in _broken(own):
+    for label, run in _broken([e for e in own if e.searched_on == found.searched_on]):
         text += f"; {label} is not taken, since it breaks a constraint in run {run}"
     if barely := [each.label for each in found.candidates if each.is_barely_measured]:
         text += f"; too few repetitions of {' and '.join(barely)} have a value"
@@ -96,12 +101,13 @@ def confirmed_trial(result: StudyResult) -> tuple[int | None, str] | None:
 
 
 def _broken(found: Sequence[ConfirmationResult]) -> list[tuple[str, str]]:
-    """Return the repeated trials that break a constraint, each with the first run that shows it."""
+    """Return the trials of a job that break a constraint, each with the first run that shows it."""
     broken: dict[int, tuple[str, str]] = {}
     for result in found:
         for each in result.candidates:
-            if each.broken and each.number is not None:
-                broken.setdefault(each.number, (each.label, result.run))
+            if each.is_broken and each.number is not None:
+                run = result.run if each.broken else each.broken_in
+                broken.setdefault(each.number, (each.label, run))
     return [broken[number] for number in sorted(broken)]
 
 
@@ -115,12 +121,15 @@ def _why_less(
         return "ran at an emulator"
     if decisive.compares and not other.compares:
         return "repeated a single trial"
+    label = other.taken.label
+    if other.searched_on != decisive.searched_on:
+        label += f" on {other.searched_on}"
     if by := refuting(other, rivals):
         better = by.taken.label if by.taken else "another"
-        return f"took {other.taken.label}, which is worse than {better} in run {by.run}"
+        return f"took {label}, which is worse than {better} in run {by.run}"
     which = "its trial"
     if assignment_key(other.taken.parameters) != assignment_key(decisive.taken.parameters):
-        which = f"the trial that it took, {other.taken.label}"
+        which = f"the trial that it took, {label}"
     if other.taken.seeds == decisive.taken.seeds:
         return f"is older, with as many seeds of {which}"
     return f"used fewer seeds of {which}"
@@ -131,7 +140,7 @@ def mark_broken(plan: Confirmation, others: Sequence[ConfirmationResult]) -> Con
 
     Args:
         plan: What is repeated.
-        others: Other confirmations of the same job.
+        others: Other confirmations of the same run.
     """
     broken = broken_settings(others)
     marked = (
@@ -184,8 +193,7 @@ def broken_settings(
 
 
 def _counts_for(other: ConfirmationResult, own: ConfirmationResult) -> bool:
-    is_same_job = (other.confirms, other.searched_on) == (own.confirms, own.searched_on)
-    return is_same_job and (own.emulated or not other.emulated)
+    return other.confirms == own.confirms and (own.emulated or not other.emulated)
 
 
 def _known(runs: Collection[str]) -> list[str]:

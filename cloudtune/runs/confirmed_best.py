@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
 from cloudtune.confirmation.analysis import ConfirmationResult
+from cloudtune.confirmation.choice import decisive
 from cloudtune.results.model import Decision, StudyResult, Trial
 from cloudtune.runs.confirmations import broken_settings, confirmations_of, confirmed_trial
 from cloudtune.study.search_space import assignment_key
@@ -42,8 +43,7 @@ def with_decisions(jobs: Iterable[_Job]) -> Iterator[_Job]:
 
     The trial to take by one is the best of all jobs of the run, whatever they measured: their
     values are of one seed. A better trial of another job with a setting that was not repeated is
-    taken instead. Other jobs than that of the trial to take have their trials marked that break a
-    constraint when they are repeated.
+    taken instead. The trials are marked that break a constraint when they are repeated.
 
     Args:
         jobs: The jobs, those of a run one after the other, with their trials, which are read once.
@@ -59,11 +59,12 @@ def _decide(jobs: list[_ReadJob], confirmations: list[ConfirmationResult]) -> It
     """Yield the jobs of one run with the decisions of its confirmations."""
     chosen = _choose(jobs, confirmations)
     for job, trials in jobs:
+        marked, reasons = _mark(job, trials, confirmations)
         if chosen and chosen[0].provider == job.provider:
             _, number, reason = chosen
-            yield replace(job, decision=Decision(number, elsewhere=False, reason=reason)), trials
+            decision = Decision(number, elsewhere=False, reason=reason)
+            yield replace(job, decision=decision), trials if number is None else marked
             continue
-        marked, reasons = _mark(job, trials, confirmations)
         if chosen:
             where, _, reason = chosen
             reasons.append(f"of all jobs, the one to take is on {where.provider}: {reason}")
@@ -107,16 +108,19 @@ def _choose(
     ]
     if not deciding:
         return None
-    latest = deciding[-1]  # of the job that had the best trial then
+    marked = [(job, _mark(job, trials, confirmations)[0]) for job, trials in counted.values()]
+    here = [each for each in confirmations if each.searched_on in counted]
+    current = [each for each in here if _find_newer(each, marked) is None]
+    decides = decisive(current)
+    latest = decides or deciding[-1]
     job, trials = counted[latest.searched_on]
-    found = confirmed_trial(job)
+    own = current if decides else [each for each in here if each.searched_on == job.provider]
+    found = confirmed_trial(job, own)
     if found is None:
         return None
     number, reason = found
     chosen = [trial for trial in trials if trial.number == number]
-    others = [pair for provider, pair in counted.items() if provider != job.provider]
-    kept = [(other, _mark(other, trials, confirmations)[0]) for other, trials in others]
-    if newer := _find_newer(job, chosen, kept, deciding):
+    if not decides and (newer := _find_newer(latest, marked, chosen)):
         job, trial = newer
         return (
             job,
@@ -125,30 +129,26 @@ def _choose(
             f"since run {latest.run}, which therefore does not decide; `cloudtune confirm "
             f"{job.run}` repeats it",
         )
-    if others:
-        providers = " and ".join(other.provider for other, _ in others)
+    if others := [each for each in counted if each != job.provider]:
         jobs_on = "job" if len(others) == 1 else "jobs"
-        reason += f"; this decides for the {jobs_on} on {providers}, too"
+        reason += f"; this decides for the {jobs_on} on {' and '.join(others)}, too"
     return job, number, reason
 
 
 def _find_newer(
-    job: StudyResult,
-    chosen: list[Trial],
-    others: list[_ReadJob],
-    confirmations: list[ConfirmationResult],
+    result: ConfirmationResult, jobs: list[_ReadJob], chosen: Sequence[Trial] = ()
 ) -> tuple[StudyResult, Trial] | None:
     """Return the best trial of other jobs that is better than all that was repeated, and new."""
-    repeated = [candidate for each in confirmations for candidate in each.candidates]
-    settings = {assignment_key(each.parameters) for each in repeated}
-    sign = -1 if job.study.objectives[0].goal == "maximize" else 1
-    known = [sign * each.value for each in repeated if each.value is not None]
+    sign = -1 if jobs[0][0].study.objectives[0].goal == "maximize" else 1
+    known = [sign * each.value for each in result.candidates if each.value is not None]
     known += [sign * each.objective[0] for each in chosen if each.objective]
+    settings = {assignment_key(each.parameters) for each in result.candidates}
     tops: list[tuple[float, StudyResult, Trial]] = []
-    for other, trials in others:
+    for job, trials in jobs:
         new = [trial for trial in trials if assignment_key(trial.parameters) not in settings]
-        tops += [(sign * t.objective[0], other, t) for t in other.best_trials(new) if t.objective]
+        if job.provider != result.searched_on:
+            tops += [(sign * t.objective[0], job, t) for t in job.best_trials(new) if t.objective]
     if not tops or not known:
         return None
-    value, other, trial = min(tops, key=lambda top: top[0])
-    return (other, trial) if value < min(known) else None
+    value, job, trial = min(tops, key=lambda top: top[0])
+    return (job, trial) if value < min(known) else None

@@ -13,11 +13,11 @@ from cloudtune.cli import main
 SCRIPT = """\
 import os, random
 from cloudtune.trial import params, report
-x, seed = params()["x"], os.environ["CLOUDTUNE_SEED"]
+x, seed = params()["x"] % 4, os.environ["CLOUDTUNE_SEED"]
 is_search = os.environ.get("CLOUDTUNE_CONFIRM") != "1"
 report(loss=x if is_search else -x + random.Random(f"{seed} {x}").gauss(0, 0.01))
 """
-"""The search prefers the least x, and the greatest is the best."""
+"""The search prefers 4, then 1, 2 and 3, and repeated they are better in reverse."""
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +30,9 @@ def search(script: str = SCRIPT) -> str:
     Path("train.py").write_text(script, "utf-8")
     study = {
         "objective": {"metric": "loss", "goal": "minimize"},
-        "parameters": {"x": {"type": "discrete", "values": [1, 2, 3]}},
+        "parameters": {"x": {"type": "discrete", "values": [1, 2, 3, 4]}},
         "strategy": "grid",
+        "limits": {"max_trials": 3},
         "trial": {"script": "train.py"},
     }
     return api.run(study, show=False).id
@@ -69,3 +70,18 @@ def test_the_note_says_that_an_emulator_decides(capsys: pytest.CaptureFixture[st
     x, note = best(run, capsys)
     assert x == 3
     assert "repeated the best trials at an emulator, and trial 3 is" in note
+
+
+def test_the_trial_taken_so_far_is_repeated_beside_the_best(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search()
+    call("confirm", run, "--seeds", "4", "--fixed")
+    call("confirm", run, "--top", "1", "--seeds", "2", "--fixed")
+    printed = capsys.readouterr().out
+    assert f"trial 3 on local, which run {run}-confirm takes, is repeated, too." in printed
+    call("resume", run, "--set", "limits.max_trials=4")
+    call("confirm", run, "--top", "2", "--seeds", "2", "--fixed")
+    x, note = best(run, capsys)
+    assert x == 3
+    assert f"run {run}-confirm-3 repeated the best trials, and trial 3 is the best" in note

@@ -138,3 +138,18 @@ def test_a_better_trial_that_another_job_has_found_since_is_the_best(
     call("confirm", run, "--seeds", "2", "--fixed")
     Path("best").rename("middle")
     assert best(run, capsys)[0] == 2
+
+
+def test_the_next_confirmation_repeats_what_one_of_another_job_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search("-0.1 * x", trials=4)
+    call("confirm", run, "--top", "4", "--seeds", "4", "--fixed")
+    call("resume", run, "--on", "second", "--set", "limits.max_trials=6")
+    call("confirm", run, "--top", "2", "--seeds", "2", "--fixed")
+    assert best(run, capsys)[0] == 2
+    call("confirm", run, "--ablate", "--seeds", "2")
+    assert "worse than the winner" in capsys.readouterr().out
+    winner = api.find_run(f"{run}-ablate").results().jobs[0].confirmation
+    assert winner is not None
+    assert winner.candidates[0].parameters == {"x": 2}
