@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,9 +10,17 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from cloudtune.bundle.lock_settings import (
+    PYTHONS,
+    address_of,
+    conflict_changes,
+    index_changes,
+    option_changes,
+    python_changes,
+)
+
 Json = Mapping[str, Any]
 
-_PYTHONS = tuple(f"3.{minor}" for minor in range(7, 17))
 _SYSTEMS = (("linux", "Linux", "posix"), ("darwin", "Darwin", "posix"), ("win32", "Windows", "nt"))
 _MACHINES = ("x86_64", "aarch64")
 _ENVIRONMENTS = tuple(
@@ -25,22 +32,13 @@ _ENVIRONMENTS = tuple(
         "os_name": name,
         "platform_machine": machine,
     }
-    for python in _PYTHONS
+    for python in PYTHONS
     for system, platform, name in _SYSTEMS
     for machine in _MACHINES
 )
 """Where two markers are compared, since uv writes them in its own form."""
 
 
-_PYTHON_VERSIONS = tuple(f"{python}.{patch}" for python in _PYTHONS for patch in range(21))
-_OPTIONS = {
-    "resolution": ("resolution-mode", "highest"),
-    "prerelease": ("prerelease-mode", "if-necessary-or-explicit"),
-    "fork-strategy": ("fork-strategy", "requires-python"),
-}
-"""The settings of uv that choose versions: how a lock names each, and the default, which it omits.
-A lock with another value than the default may have it from the command line."""
-_INDEX_VARIABLES = {"UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"}
 _KINDS = {
     "url": "url",
     "git": "git",
@@ -61,6 +59,16 @@ class _Need(NamedTuple):
     """For each environment, whether it is needed."""
 
 
+class _Declared(NamedTuple):
+    """Metadata that a project declares of a package."""
+
+    name: str
+    version: str | None
+    needs: frozenset[_Need]
+    pythons: SpecifierSet
+    extras: frozenset[str]
+
+
 def project_changes(pyproject: Json, lock: Json) -> list[str]:
     """Return how a project differs from its lock: a text for each package, in their order.
 
@@ -72,8 +80,9 @@ def project_changes(pyproject: Json, lock: Json) -> list[str]:
     tools: Json = pyproject.get("tool") or {}
     uv: Json = tools.get("uv") or {}
     project: Json = pyproject.get("project") or {}
-    changes = _manifest_changes(uv, lock) + _python_changes(project, lock)
+    changes = _manifest_changes(uv, lock) + python_changes(project, lock)
     name = canonicalize_name(str(project.get("name", "")))
+    changes += conflict_changes(uv, lock, name)
     packages: Sequence[Json] = lock.get("package", ())
     root = next((each for each in packages if canonicalize_name(each["name"]) == name), None)
     if not project:
@@ -96,9 +105,9 @@ def project_changes(pyproject: Json, lock: Json) -> list[str]:
     groups: Json = pyproject.get("dependency-groups") or {}
     development: Json = metadata.get("requires-dev") or {}
     for group in {**groups, **development}:
-        lines = [*_group_lines(groups, group)]
-        lines += uv.get("dev-dependencies", ()) if group == "dev" else ()
-        now, locked = [*_parsed(lines)], development.get(group, ())
+        now = [*_group_requirements(groups, uv.get("dependency-groups") or {}, group)]
+        now += _parsed(uv.get("dev-dependencies", ()) if group == "dev" else ())
+        locked = development.get(group, ())
         changes += _changes(now, locked, uv, [""]) or _moved(now, locked, uv)
     return list(dict.fromkeys(changes))
 
@@ -138,12 +147,18 @@ def _manifest_changes(uv: Json, lock: Json) -> list[str]:
     ):
         now = [*_parsed(uv.get(field, ()))]
         changes += [f"{field}: {each}" for each in _changes(now, manifest.get(key, ()), uv, [""])]
-    options: Json = lock.get("options") or {}
-    for field, (key, default) in _OPTIONS.items():
-        if field in uv and uv[field] != (locked := options.get(key, default)):
-            changes.append(f"{field}: {uv[field]}, locked {locked}")
-    if uv.get("exclude-newer") and not options.keys() & {"exclude-newer", "exclude-newer-span"}:
-        changes.append(f"exclude-newer: {uv['exclude-newer']}, locked nothing")
+    changes += option_changes(uv, lock)
+    new_names, old_names = (
+        {*map(canonicalize_name, names)}
+        for names in (uv.get("exclude-dependencies", ()), manifest.get("excludes", ()))
+    )
+    changes += [f"exclude-dependencies: {each}" for each in sorted(new_names ^ old_names)]
+    declared, known = (
+        {_declared(each) for each in tables or ()}
+        for tables in (uv.get("dependency-metadata"), manifest.get("dependency-metadata"))
+    )
+    different = sorted({each.name for each in declared ^ known})
+    changes += [f"dependency-metadata: {each}" for each in different]
     for field, key in (
         ("environments", "supported-markers"),
         ("required-environments", "required-markers"),
@@ -151,7 +166,20 @@ def _manifest_changes(uv: Json, lock: Json) -> list[str]:
         new, old = _markers(uv.get(field, ())), _markers(lock.get(key, ()))
         if [*map(_holds, new)] != [*map(_holds, old)]:
             changes.append(f"{field}: {_any(new)}, locked {_any(old)}")
-    return changes + _index_changes(uv, lock)
+    return changes + index_changes(uv, lock)
+
+
+def _declared(table: Json) -> _Declared:
+    """Return metadata that a project declares of a package, so that two are equal alike."""
+    extras = [*map(canonicalize_name, table.get("provides-extras", ()))]
+    needs = _parsed(table.get("requires-dist", ()))
+    return _Declared(
+        str(canonicalize_name(table["name"])),
+        table.get("version"),
+        frozenset(_need(each, (), ["", *extras]) for each in needs),
+        SpecifierSet(table.get("requires-python", "")),
+        frozenset(extras),
+    )
 
 
 def _markers(texts: str | Iterable[str]) -> list[Marker]:
@@ -164,50 +192,6 @@ def _holds(marker: Marker) -> tuple[bool, ...]:
 
 def _any(markers: Iterable[Marker]) -> str:
     return " or ".join(map(str, markers)) or "all"
-
-
-def _python_changes(project: Json, lock: Json) -> list[str]:
-    """Return whether a project is for other Pythons than its lock, which writes them as it likes.
-
-    The lock of a workspace is for those of all its members.
-    """
-    now, before = project.get("requires-python"), lock.get("requires-python")
-    manifest: Json = lock.get("manifest") or {}
-    if not now or not before or manifest.get("members"):
-        return []
-    new, old = SpecifierSet(now), SpecifierSet(before)
-    if all((each in new) == (each in old) for each in _PYTHON_VERSIONS):
-        return []
-    return [f"requires-python: {now}, locked {before}"]
-
-
-def _index_changes(uv: Json, lock: Json) -> list[str]:
-    """Return the indexes of a lock that are no longer named.
-
-    As for uv, a further index alone changes nothing. Without a default index of the project, the
-    settings of a machine may name them.
-    """
-    tables: Sequence[Json] = uv.get("index") or ()
-    named = {_address(each["url"]) for each in tables}
-    named |= {_address(each) for each in uv.get("extra-index-url") or ()}
-    if "index-url" in uv:
-        named.add(_address(uv["index-url"]))
-    elif not any(each.get("default") for each in tables):
-        return []
-    packages: Sequence[Json] = lock.get("package") or ()
-    sources: list[Json] = [each["source"] for each in packages if "source" in each]
-    registries = {_address(each["registry"]) for each in sources if "registry" in each}
-    remote = {each for each in registries if each.startswith(("http://", "https://"))}
-    if os.environ.keys() & _INDEX_VARIABLES:
-        return []
-    return [f"index: {each} is no longer one" for each in sorted(remote - named)]
-
-
-def _address(url: str) -> str:
-    """Return the address of an index without its credentials, as a lock writes it."""
-    scheme, separator, rest = url.rstrip("/").partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _changes(
@@ -265,7 +249,7 @@ def _places(entries: Iterable[Json]) -> set[str]:
     places: set[str] = set()
     for entry in entries:
         if index := entry.get("index"):
-            places.add(f"index {_address(index)}")
+            places.add(f"index {address_of(index)}")
         kind = next((_KINDS[key] for key in entry if key in _KINDS), None)
         address = str(entry.get("url", ""))
         if kind == "url":
@@ -317,14 +301,26 @@ def _locked_requirement(data: Json) -> Requirement:
     return each
 
 
-def _group_lines(groups: Json, name: str, outer: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Yield the dependencies of a group and of those that it includes."""
-    wanted = canonicalize_name(name)
+def _group_requirements(
+    groups: Json, settings: Json, name: str, outer: Mapping[str, str] | None = None
+) -> Iterator[Requirement]:
+    """Yield the dependencies of a group and of those that it includes, for their Pythons."""
+    wanted, outer = canonicalize_name(name), outer or {}
     if wanted in outer:
         return
+    own: list[Json] = [each for key, each in settings.items() if canonicalize_name(key) == wanted]
+    pythons = ",".join(each["requires-python"] for each in own if "requires-python" in each)
+    inner = {**outer, wanted: pythons}
     for key, lines in groups.items():
         for line in lines if canonicalize_name(key) == wanted else ():
             if isinstance(line, str):
-                yield line
+                yield _for_pythons(Requirement(line), SpecifierSet(",".join(inner.values())))
             else:
-                yield from _group_lines(groups, line["include-group"], outer | {wanted})
+                yield from _group_requirements(groups, settings, line["include-group"], inner)
+
+
+def _for_pythons(each: Requirement, pythons: SpecifierSet) -> Requirement:
+    markers = [f"({each.marker})"] if each.marker else []
+    markers += [f"python_full_version {one.operator} '{one.version}'" for one in pythons]
+    each.marker = Marker(" and ".join(markers)) if markers else None
+    return each

@@ -238,6 +238,23 @@ INDEX = "[[tool.uv.index]]\nname = 'other'\nurl = 'https://other.example/simple'
         ),
         (("[tool.uv]", "[tool.uv]\nfork-strategy = 'requires-python'"), ""),
         (("[tool.uv]", "[tool.uv]\nexclude-newer = '2026-01-01'"), "exclude-newer: 2026-01-01"),
+        (("[tool.uv]", "[tool.uv]\nexclude-newer-package = { Deep = '3 weeks' }"), "package: Deep"),
+        (("[tool.uv]", "[tool.uv]\nexclude-dependencies = ['deep']"), "exclude-depend.*: deep"),
+        (
+            ("[tool.uv]", "[[tool.uv.dependency-metadata]]\nname = 'deep'\n[tool.uv]"),
+            "dependency-metadata: deep",
+        ),
+        (
+            ("[tool.uv]", "[tool.uv]\nconflicts = [[{ extra = 'x' }, { group = 'dev' }]]"),
+            "conflicts: dev and x",
+        ),
+        (
+            (
+                "[tool.uv]",
+                "[tool.uv]\ndependency-groups = { more = { requires-python = '>3.12' } }",
+            ),
+            'test: test>=1; python_full_version > "3.12", locked test>=1',
+        ),
         (('name = "Proj"', 'name = "proj"\nrequires-python = ">=3.10,>3.9"'), ""),
         (('name = "Proj"', 'name = "proj"\nrequires-python = ">=3.11"'), "requires-python: >=3.11"),
         (('name = "Proj"', 'name = "proj"\ndynamic = ["dependencies"]'), ""),
