@@ -358,10 +358,16 @@ def _confirmed_lead(plan: Confirmation, values: Values, alpha: float) -> Estimat
 
 
 def _spread(values: Values, leader: int | None) -> float | None:
-    """Return the pooled standard deviation of the differences from the leader."""
+    """Return the pooled standard deviation of the differences from the leader.
+
+    None if there are too few of them, or of one pair only, or if one pair differs by a constant.
+    """
     if leader is None:
         return None
     samples = [paired_differences(values, leader, i) for i in range(len(values)) if i != leader]
-    if sum(len(each) - 1 for each in samples if each) < _MIN_DEGREES:
+    repeated = [each for each in samples if len(each) >= MIN_SEEDS]
+    if len(repeated) < MIN_SEEDS or any(map(_is_constant, repeated)):
         return None
-    return pooled_deviation(samples)
+    if sum(len(each) - 1 for each in repeated) < _MIN_DEGREES:
+        return None
+    return pooled_deviation(repeated)

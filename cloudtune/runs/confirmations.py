@@ -207,18 +207,21 @@ def known_spread(plan: Plan) -> tuple[float, str] | None:
     """Return the spread of differences between settings that an earlier confirmation measured.
 
     Of the same code, study and provider, in standard deviations of a difference on one seed, with
-    the run that measured it; None if there is no such run.
+    the run that measured it; None if there is no such run, or if the winner of a search did not
+    hold in one.
     """
     facts, wanted = plan.facts, _what_runs(plan.study, plan.provider)
-    for job, _ in reversed(_confirming_jobs([""])):
+    known: tuple[float, str] | None = None
+    for job, _ in _confirming_jobs([""]):
         is_same = facts.source_hash is not None and facts.source_hash == job.source_hash
         is_same_place = (plan.provider, facts.emulated) == (job.provider, job.emulated)
         is_same_study = _what_runs(job.study, job.provider) == wanted
-        if is_same and is_same_place and is_same_study and job.state == "completed":
-            found = analyze(job)
-            if found and found.spread is not None:
-                return found.spread, found.run
-    return None
+        if is_same and is_same_place and is_same_study and (found := analyze(job)):
+            if found.none_keeps or (found.taken and found.take):
+                return None
+            if found.spread is not None and job.state == "completed":
+                known = found.spread, found.run
+    return known
 
 
 def _what_runs(study: Study, provider: str) -> Json:

@@ -85,3 +85,24 @@ def test_the_trial_taken_so_far_is_repeated_beside_the_best(
     x, note = best(run, capsys)
     assert x == 3
     assert f"run {run}-confirm-3 repeated the best trials, and trial 3 is the best" in note
+
+
+@pytest.mark.parametrize(
+    ("value", "top"),
+    [
+        pytest.param("x if is_search else -x + own", "3", id="its winner did not hold"),
+        pytest.param("x + own", "2", id="a single pair"),
+        pytest.param("x + common", "3", id="constant differences"),
+    ],
+)
+def test_what_an_earlier_confirmation_cannot_tell_is_confirmed(
+    value: str, top: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = 'own, common = (random.Random(f"{seed} {s}").gauss(0, 0.01) for s in (x, ""))\n'
+    script = SCRIPT[: SCRIPT.index("report(loss")] + noise + f"report(loss={value})\n"
+    run = search(script)
+    call("confirm", run, "--top", top, "--seeds", "6", "--fixed")
+    again = search(script)
+    for each in (run, again):
+        call("confirm", each, "--top", "3", "--seeds", "2")
+        assert "is not needed" not in capsys.readouterr().out
