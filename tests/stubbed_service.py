@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ T = 1.7e9
 """When the start of a trial begins."""
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """An answer of a stub that refuses the call."""
+
+    status: str
+    body: Mapping[str, Any]
+
+
 class Stub:
     """A service that gives the same answer to all calls whose address or operation has a word."""
 
@@ -43,7 +52,10 @@ class Stub:
             self.queries = len(json.load(environ["wsgi.input"])["MetricQueries"])
             results: list[Any] = [{}] * self.queries
             answer = answer or {"MetricQueryResults": results}
-        start("200 OK", [("Content-Type", "application/json")])
+        status = "200 OK"
+        if isinstance(answer, Refusal):
+            status, answer = answer.status, answer.body
+        start(status, [("Content-Type", "application/json")])
         return [json.dumps(answer).encode()]
 
 

@@ -151,7 +151,7 @@ def test_jobs_of_vertex(answer: Any) -> None:
     machine = vertex.Machine()
     machine.see(job)
     assert machine.runs_since is None or job["state"] == "JOB_STATE_RUNNING"
-    assert not machine.is_timed_out(job, has_measurements=False)
+    assert not machine.is_timed_out(job)
     assert vertex.has_ended(job) <= (job.get("state") in vertex.ENDED_STATES)
 
 

@@ -38,6 +38,7 @@ from cloudtune_slurm.response import Ending
 from cloudtune_vertex.training_client import VertexJobs
 from cloudtune_vertex.tuning_client import TuningClient as VertexTuning
 from cloudtune_watson.jobs.client import RuntimeClient
+from cloudtune_watson.jobs.results import Results
 from cloudtune_watson.jobs.training_client import DeploymentJobs
 from cloudtune_watson.wml.client import WmlClient
 from cloudtune_watson.wml.training_client import WatsonJobs
@@ -48,7 +49,7 @@ from tests.cloudtune_ray.support import study_of as ray_study
 from tests.cloudtune_ray.test_training_client import RUN as RAY_RUN
 from tests.cloudtune_ray.test_training_client import Cluster
 from tests.in_process import URL
-from tests.stubbed_service import StubbedService, T
+from tests.stubbed_service import Refusal, StubbedService, T
 
 TUNING = {"vertex-tuning": "projects/p/locations/us-central1/hyperparameterTuningJobs/1"}
 WAIT, RUN, POLL = 600.0, 60.0, 15.0
@@ -115,8 +116,8 @@ class Case:
     """By how much the seconds may differ, where the service does not tell when it ran."""
     is_seen: bool = True
     """Whether a poll sees it running."""
-    billed: tuple[float, float] = (RUN, RUN)
-    """What may be billed at least and at most, where the service states it."""
+    billed: tuple[float, float] | None = None
+    """What may be billed at least and at most, where that is not the time for which it ran."""
 
 
 CASES: dict[str, Case] = {
@@ -209,6 +210,14 @@ CASES: dict[str, Case] = {
         is_seen=False,
         billed=(RUN, WAIT + RUN),
     ),
+    "ibm deployment job cancelled while it waits": Case(
+        "watson-jobs",
+        deployment_job("queued"),
+        deployment_job("queued"),
+        deployment_job("canceled", completed_at=at(WAIT)),
+        ran=0,
+        billed=(0, WAIT),
+    ),
     "ibm search": Case(
         "watson-wmla",
         experiment("WAITING"),
@@ -232,17 +241,19 @@ class Waiting(StubbedService):
             "watson-wml": lambda: WatsonJobs(
                 Trainings(self.http, self.facts), self.plan, self.context, str
             ),
-            "watson-jobs": lambda: DeploymentJobs(
-                RuntimeClient(self.http, {**self.facts, "iam_url": URL, "is_cloud": True}),
-                self.plan,
-                JobContext(self.folder / "job"),
-                str,
-            ),
+            "watson-jobs": self._billed_jobs,
             "watson-wmla": lambda: Search(
                 WmlaClient(self.http, self.facts), self.plan, self.context
             ),
         }
         return kinds[self.name]()
+
+    def _billed_jobs(self) -> DeploymentJobs:
+        """Return a client that counts what IBM bills, which it does not of an emulator."""
+        runtime = RuntimeClient(self.http, {**self.facts, "iam_url": URL, "is_cloud": True})
+        jobs = DeploymentJobs(runtime, self.plan, JobContext(self.folder / "job"), str)
+        vars(jobs)["_emulated"] = False
+        return jobs
 
     def answer(self, job: Answer, *, has_ended: bool) -> None:
         """Let the service answer with a job."""
@@ -354,6 +365,52 @@ def test_the_wait_is_in_no_amount(
     check(case, trial, events, service.plan)
 
 
+@pytest.mark.parametrize("state", ["QUEUED", "PENDING"])
+@pytest.mark.parametrize("is_unreadable", [False, True], ids=["form of 2021", "unreadable"])
+def test_a_trial_of_vertex_waits_with_its_tuning_job_if_no_custom_job_is_read(
+    state: str, *, is_unreadable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Waiting("vertex-tuning", tmp_path, monkeypatch)
+    now, passed = [T], [0.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: passed[0])
+    service.answer(custom("QUEUED"), has_ended=False)
+    tuning = service.stub.answers["/hyperparameterTuningJobs/"]
+    tuning["state"] = f"JOB_STATE_{state}"
+    if is_unreadable:
+        body = {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no"}}
+        service.stub.answers["/customJobs/"] = Refusal("403 Forbidden", body)
+    else:
+        del tuning["trials"][0]["customJob"]
+    trials, spending = Trials(service.plan.study, "run"), Spending(with_price(service.plan))
+    client, job = service.client(), JobRef("vertex", TUNING["vertex-tuning"])
+    last: float | None = None
+    for seconds in (POLL, WAIT, WAIT + RUN):
+        now[0], passed[0] = T + seconds, seconds
+        if seconds > WAIT:
+            tuning["state"] = "JOB_STATE_RUNNING"
+        raw = client.status(job)
+        for event in new_events("x", trials, service.plan.fitted, raw.trials, last_poll=last):
+            trials.tell(event)
+            spending.add(event)
+        last = now[0]
+        assert raw.trials[0].state == ("waiting" if seconds <= WAIT else "running")
+        assert spending.so_far == 0
+    passed[0] += RUN
+    assert spending.so_far == RUN
+
+
+def test_the_launcher_of_ibm_bounds_no_more_than_is_billed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have another clock than IBM."""
+    monkeypatch.setattr(Results, "seconds", (T, T + WAIT + 2 * RUN))
+    service = Waiting("watson-jobs", tmp_path, monkeypatch)
+    service.answer(deployment_job("completed", **RAN_AT), has_ended=True)
+    job = service.client().poll([service.started])["job-1"]
+    assert (job.billed_at_least, job.billed_seconds) == (WAIT + RUN, WAIT + RUN)
+
+
 @pytest.mark.parametrize("last_poll", [None, T + WAIT], ids=["first poll", "later poll"])
 @pytest.mark.parametrize(
     ("name", "bounds"),
@@ -398,9 +455,10 @@ def check(case: Case, trial: Trial, events: Sequence[Event], plan: Plan) -> None
     assert WAIT - case.slack <= trial.waited <= WAIT, trial
     priced = vars(reader)["_with_cost"](trial, (1.0, "USD")).cost
     assert priced is not None
-    least, most = case.billed if case.ran else (0, 0)
-    assert least <= (priced.amount if priced.at_least is None else priced.at_least)
-    assert priced.amount <= most + case.slack
+    least, most = case.billed or (case.ran, case.ran)
+    at_least = priced.amount if priced.at_least is None else priced.at_least
+    assert least <= at_least <= least + case.slack
+    assert most <= priced.amount <= most + case.slack
     spending = Spending(with_price(plan))
     for event in events:
         spending.add(event)

@@ -80,45 +80,35 @@ class Machine:
     2026-07-08), so it does not show when the machine runs.
     """
 
-    waited_until: float | None = None
-    """The last poll that saw the job waiting."""
     runs_since: float | None = None
-    """Since when the machine runs; None if no poll has seen that."""
+    """Since when the machine has run at all; None if no poll has seen that."""
+    restarted: float | None = None
+    """Since when it has run without another wait, such as that of a restart."""
 
     def see(self, custom_job: Json) -> None:
         """Record what a poll shows. The last update of a running job was at its start or later."""
         now = time.time()
         if service_state(custom_job) in WAITING_STATES:
-            self.waited_until = now
-        elif service_state(custom_job) == "JOB_STATE_RUNNING" and self.runs_since is None:
-            self.runs_since = min(now, to_seconds(custom_job.get("updateTime")) or now)
+            self.restarted = None
+        elif service_state(custom_job) == "JOB_STATE_RUNNING" and self.restarted is None:
+            self.restarted = min(now, to_seconds(custom_job.get("updateTime")) or now)
+            if self.runs_since is None:
+                self.runs_since = self.restarted
 
-    def is_timed_out(
-        self, custom_job: Json, *, has_measurements: bool, trial_start: float | None = None
-    ) -> bool:
+    def is_timed_out(self, custom_job: Json) -> bool:
         """Return whether a custom job was cancelled when it reached its time limit.
 
-        Google does not report it. A job that ran has its measurements, or was seen running. It ran
-        since the first poll that saw it running, or else can have run since a poll last saw it
-        waiting, or since its trial and it had started. If none of them is known, neither is how
-        long it ran: the ``startTime`` of a custom job is when it began to wait.
-
-        Args:
-            custom_job: The custom job.
-            has_measurements: Whether it has measured anything.
-            trial_start: The ``startTime`` of its trial in a tuning job.
+        Google does not report it, so it is known only if polls have shown that the job ran for that
+        long: the ``startTime`` of a job, and of its trial, may be when it began to wait.
         """
         spec: Json = custom_job.get("jobSpec", {})
         limit = str(spec.get("scheduling", {}).get("timeout", "")).removesuffix("s")
-        stated = trial_start and max(trial_start, to_seconds(custom_job.get("startTime")) or 0.0)
-        start = self.runs_since or self.waited_until or stated
         end = to_seconds(custom_job.get("endTime"))
-        ran = has_measurements or self.runs_since is not None
-        if service_state(custom_job) != "JOB_STATE_CANCELLED" or not ran:
+        if service_state(custom_job) != "JOB_STATE_CANCELLED":
             return False
-        if not limit or start is None or end is None:
+        if not limit or self.restarted is None or end is None:
             return False
-        return end - start >= float(limit) - _ROUNDING
+        return end - self.restarted >= float(limit) - _ROUNDING
 
 
 @dataclass(frozen=True)
@@ -290,12 +280,11 @@ def _state(
         return "unknown", "the tuning job has ended, and Vertex AI does not report this trial's end"
     custom_job = data.custom_job or {}
     if not trial_has_ended(data.trial):
-        waits = service_state(custom_job) in WAITING_STATES
+        # Without a custom job, as until 2021, or the right to read it, the tuning job shows a wait.
+        is_unseen = data.custom_job is None and data.machine.runs_since is None
+        waits = service_state(job if is_unseen else custom_job) in WAITING_STATES
         return ("waiting", "") if waits else (TRIAL_STATES.get(word, "unknown"), "")
-    trial_start = to_seconds(data.trial.get("startTime"))
-    if data.machine.is_timed_out(
-        custom_job, has_measurements=bool(measurements), trial_start=trial_start
-    ):
+    if data.machine.is_timed_out(custom_job):
         return "failed", TIMEOUT_REASON
     if got_no_machine(custom_job):
         return "failed", failure_reason(custom_job)

@@ -227,7 +227,7 @@ def _state(job: Json, machine: response.Machine, curve: Curve) -> tuple[TrialSta
     state = response.JOB_STATES.get(word, "unknown")
     if word in response.WAITING_STATES:
         return "waiting", ""
-    if machine.is_timed_out(job, has_measurements=bool(curve.lines)):
+    if machine.is_timed_out(job):
         return "failed", response.TIMEOUT_REASON
     if state == "failed":
         return state, curve.failure or response.failure_reason(job)

@@ -38,7 +38,7 @@ def test_a_job_that_waited_was_not_running(polls: list[dict[str, Any]]) -> None:
     for job in [*polls, CANCELLED]:
         machine.see(job)
     assert machine.runs_since is None
-    assert not machine.is_timed_out(CANCELLED, has_measurements=False)
+    assert not machine.is_timed_out(CANCELLED)
     assert response.is_stopped(CANCELLED)
 
 
@@ -46,29 +46,30 @@ def at(seconds: float) -> str:
     return (datetime(2026, 7, 8, tzinfo=UTC) + timedelta(seconds=seconds)).isoformat()
 
 
-@pytest.mark.parametrize(("end", "timed_out"), [(660, False), (899.5, True)])
-@pytest.mark.parametrize("known", ["poll", "trial"])
-def test_the_wait_of_a_job_that_ran_is_no_part_of_its_time_limit(
-    known: str, end: float, *, timed_out: bool
+@pytest.mark.parametrize(
+    ("polls", "end", "timed_out"),
+    [
+        ([("QUEUED", 15), ("RUNNING", 600)], 660, False),
+        ([("QUEUED", 15), ("RUNNING", 600)], 899.5, True),
+        ([("RUNNING", 600)], 899.5, True),
+        ([("QUEUED", 15)], 3560, False),
+        ([], 660, False),
+        ([("RUNNING", 600), ("PENDING", 700), ("RUNNING", 1300)], 1360, False),
+        ([("RUNNING", 600), ("PENDING", 700), ("RUNNING", 1300)], 1599.5, True),
+        ([("RUNNING", 600), ("PENDING", 700)], 1360, False),
+    ],
+)
+def test_a_time_limit_was_reached_only_if_polls_have_shown_it(
+    polls: list[tuple[str, float]], end: float, *, timed_out: bool
 ) -> None:
+    """Neither a wait counts, nor what nobody saw, nor what was before a restart."""
     job = {"startTime": at(0.15), "jobSpec": {"scheduling": {"timeout": "300s"}}}
-    machine, trial_start = response.Machine(), None
-    if known == "poll":
-        machine.see({**job, "state": "JOB_STATE_RUNNING", "updateTime": at(600)})
-    else:
-        trial_start = response.to_seconds(at(600))
-    ended = {**job, "state": "JOB_STATE_CANCELLED", "endTime": at(end)}
-    found = machine.is_timed_out(ended, has_measurements=True, trial_start=trial_start)
-    assert found is timed_out
-
-
-def test_how_long_a_job_ran_is_not_known_by_its_own_start() -> None:
-    """So it is attached after its end: no poll has seen it, and no trial says when it started."""
-    job = {"startTime": at(0.15), "jobSpec": {"scheduling": {"timeout": "300s"}}}
-    ended = {**job, "state": "JOB_STATE_CANCELLED", "endTime": at(660)}
     machine = response.Machine()
+    ended = {**job, "state": "JOB_STATE_CANCELLED", "endTime": at(end)}
+    for state, seconds in polls:
+        machine.see({**job, "state": f"JOB_STATE_{state}", "updateTime": at(seconds)})
     machine.see(ended)
-    assert not machine.is_timed_out(ended, has_measurements=True)
+    assert machine.is_timed_out(ended) is timed_out
 
 
 @pytest.mark.parametrize(

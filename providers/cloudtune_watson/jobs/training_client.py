@@ -166,7 +166,8 @@ class DeploymentJobs(RunJobs):
 
         ``running_at`` has whole seconds and is written late: it was 0 to 2 s before the end of jobs
         that had been created 12 to 55 s before (recorded 2020 to 2025). So IBM bills at least from
-        the launcher's start to its end, and at most from the creation, which includes the queue.
+        the launcher's start to its end, and at most from the creation, which includes the queue. A
+        job without both may have been in the queue only.
         """
         job = results.job
         state, word = response.training_state(job), response.service_state(job)
@@ -179,6 +180,9 @@ class DeploymentJobs(RunJobs):
         completed_at = response.to_seconds(status.get("completed_at"))
         started, ended = results.seconds
         created_at = response.to_seconds(part(job, "metadata").get("created_at"))
+        most = self._billed_seconds(created_at, completed_at)
+        least = self._billed_seconds(started, ended)
+        least = least or self._billed_seconds(running_at, completed_at) or 0.0
         return TrainingJob(
             state=state,
             word=word,
@@ -186,9 +190,8 @@ class DeploymentJobs(RunJobs):
             started=started or running_at,
             ended=completed_at or ended or results.folder.stat().st_mtime,
             reason=reason,
-            billed_seconds=self._billed_seconds(created_at, completed_at),
-            billed_at_least=self._billed_seconds(started, ended)
-            or self._billed_seconds(running_at, completed_at),
+            billed_seconds=most,
+            billed_at_least=None if most is None else min(least, most),
             machine=self._machine,
             log=results.log,
             artifacts=results.artifacts,
