@@ -73,6 +73,11 @@ service's own limits allow, which must be at most 5 USD. If cloudtune's list has
 you give, that counts, and machines of SageMaker and Vertex AI that are not in the list are refused,
 and so are volumes above 30 GB on SageMaker and `native`, whose costs cloudtune does not know. The
 plan also says what its cost does not count.
+
+IBM publishes no price in money and ends no deployment job at a time limit. There the maximum rests
+on the price that you give, so only one node of the sizes `XS` and `S` is accepted. It does not
+count the time for which jobs run on while cloudtune is not running, nor that in IBM's queue.
+
 After 25 minutes all jobs are stopped, and after 30 minutes the command returns, whatever the
 service does. A saved plan is run once, and only if it is what would be planned now.
 
@@ -99,8 +104,6 @@ on IBM Cloud by the minute, and [two of the five steps](watson.md#verification) 
 there. Trainings and WML Accelerator need a cluster of your own, and have no
 price there; with `--set providers.watson.backend=wml`, or `wmla`, they run, too.
 
-Azure has no verification. Its client does not record its calls yet, and cloudtune has no list of
-Azure's prices, with which it could keep the 5 USD.
 """
 
 
@@ -111,7 +114,12 @@ def main() -> None:
 
 def page() -> str:
     """Return the text of the page."""
+    reasons = {name: registry.get(name).not_verifiable for name in registry.names()}
     parts = [INTRO]
+    for name, reason in reasons.items():
+        if reason:
+            text = f"`{name}` has no verification: {reason}."
+            parts.append("\n".join(textwrap.wrap(text, 100)) + "\n")
     for service, about in DATA.items():
         recorded = recorded_fields(service)
         parts.append(f"## {about['title']}\n\nModel: {about['model']}.\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ import click
 from cloudtune.cli.options import examples, place_option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloudtune.study.schema import Json
     from cloudtune.verification.planning import Verification
     from cloudtune.verification.verification import Verified
 
@@ -63,8 +67,9 @@ def verify(target: str, overrides: tuple[str, ...], *, emulate: bool, output: Pa
             top = _create_folder(planned)
             if is_saved:
                 _mark_used(Path(target))
-            verified = verification.verify(planned, _notify)
-            problem = _write(verified, top / planned.service)
+            save = partial(_save, top / planned.service)
+            verified = verification.verify(planned, _notify, save)
+            problem = _write(verified, save)
             _print_result(planned, verified, top, problem)
         else:
             click.echo("Nothing was sent: save the plan with -o FILE to run it.", err=True)
@@ -114,15 +119,26 @@ def _mark_used(plan: Path) -> None:
         ) from error
 
 
-def _write(verified: Verified, folder: Path) -> str:
-    """Write the recordings; return what prevented that, if anything did."""
+def _save(folder: Path, step: str, recording: Json) -> None:
+    """Write a recording as a whole, in place of an earlier one of its step."""
+    text = json.dumps(recording, indent=1, ensure_ascii=False)
+    part = folder / f"verify_{step}.part"
     try:
-        for step, recording in verified.recordings.items():
-            text = json.dumps(recording, indent=1, ensure_ascii=False)
-            (folder / f"verify_{step}.json").write_text(f"{text}\n", "utf-8")
-    except OSError as error:
-        return str(error)
-    return ""
+        part.write_text(f"{text}\n", "utf-8")
+        part.replace(folder / f"verify_{step}.json")
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(verified: Verified, save: Callable[[str, Json], None]) -> str:
+    """Write the recordings; return what prevented that, if anything did."""
+    problems: dict[str, None] = {}
+    for step, recording in verified.recordings.items():
+        try:
+            save(step, recording)
+        except OSError as error:
+            problems[str(error)] = None
+    return "; ".join(problems)
 
 
 def _print_plan(planned: Verification) -> None:
@@ -148,7 +164,9 @@ def _print_result(planned: Verification, verified: Verified, top: Path, problem:
         click.echo(each.question)
         source = "the emulator, not the service: " if planned.emulated and each.answer else ""
         why = each.missing
-        if planned.emulated and why == Answer.missing:
+        if verified.failures and why == Answer.missing:
+            why = f"calls are missing of what failed: {', '.join(verified.failures)}"
+        elif planned.emulated and why == Answer.missing:
             why = "the emulator has nothing that shows it"
         click.echo(f"  {source}{sanitize_line(each.answer or f'not answered: {why}')}")
     cut = "it ended early, so calls are missing: " if verified.error else ""
@@ -164,6 +182,9 @@ def _print_result(planned: Verification, verified: Verified, top: Path, problem:
     if problem:
         where = f"the recordings are not all in {top}: {problem}"
     click.echo(f"{cut}{where}", err=True)
+    for step, reason in verified.failures.items():
+        text = f"{step} failed, so calls may be missing in its recording: {reason}"
+        click.echo(sanitize_line(text.partition("\n")[0]), err=True)
     for remainder in verified.left:
         click.echo(sanitize_line(remainder), err=True)
     if verified.left:
@@ -174,5 +195,5 @@ def _print_result(planned: Verification, verified: Verified, top: Path, problem:
         )
     if verified.error:
         raise verified.error
-    if verified.left or problem:
+    if verified.left or problem or verified.failures:
         raise SystemExit(1)

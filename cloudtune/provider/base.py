@@ -81,6 +81,11 @@ class BaseProvider(ABC, Generic[SettingsT]):
     """The setting of the region whose prices cloudtune has; empty if it has none in money."""
     most_unpriced: Mapping[str, int] = MappingProxyType({})
     """What a verification may have at most of settings whose price cloudtune does not know."""
+    unpriced_machines: Mapping[str, Sequence[str]] = MappingProxyType({})
+    """The only values that settings of the machine may have in a verification, if cloudtune has no
+    price in money with which it could check that of the user."""
+    not_verifiable: str = ""
+    """Why no verification answers what is not verified about it, if something is not."""
     protected_paths: Sequence[str] = ()
     """The dotted paths of a request that ``native`` may not replace."""
     study_fields: Mapping[str, Sequence[str]] = MappingProxyType({})

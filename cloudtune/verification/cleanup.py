@@ -57,6 +57,7 @@ def clean_up(
     service that does not answer in time keeps this function no longer than ``seconds``.
     """
     deadline = time.monotonic() + seconds
+    notify = _once(notify)
     left: dict[str, str] = {}
     threads: list[threading.Thread] = []
     for name, job in _jobs(home):
@@ -73,6 +74,18 @@ def clean_up(
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     return [*left.values()]
+
+
+def _once(notify: Callable[[str], None]) -> Callable[[str], None]:
+    """Return a function that says each text once, however often it is tried."""
+    said: set[str] = set()
+
+    def say(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            notify(text)
+
+    return say
 
 
 def note_recordings(home: Path, folder: Path) -> None:

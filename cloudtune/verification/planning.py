@@ -130,6 +130,8 @@ def planned(
             more than 5 USD or is unknown.
         StudyError: If a setting is wrong.
     """
+    if reason := registry.get(provider).not_verifiable:
+        raise UsageError(f"{provider} has no verification: {reason}")
     if not [*registry.get(provider).verify(())]:
         raise UsageError(f"no sentence about {provider} is open for a verification")
     study = load({"providers": {provider: {}}}, overrides=overrides, folder=Path.cwd())
@@ -207,6 +209,12 @@ def _check_settings(verification: Verification) -> None:
         "not know the price: leave it out"
         for field, most in registry.get(name).most_unpriced.items()
         if getattr(plan.settings, field) > most
+    ]
+    problems += [
+        f"providers.{name}.{field}: a verification may have {' or '.join(known)}, since cloudtune "
+        "does not know the price of others: leave it out"
+        for field, known in registry.get(name).unpriced_machines.items()
+        if getattr(plan.settings, field) not in (None, *known)
     ]
     if verification.settings.get("native"):
         problems.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +29,7 @@ def to_recordings(
     settings: Json,
     *,
     emulated: bool,
-    cut_short: bool = False,
+    cut_short: Container[str] = (),
 ) -> dict[str, Json]:
     """Return a recording for each job, without names, accounts, addresses and secrets.
 
@@ -42,7 +42,7 @@ def to_recordings(
         jobs: The names of the jobs at the service, by step.
         settings: The provider's settings, whose texts are names.
         emulated: Whether the service was emulated.
-        cut_short: Whether the verification was interrupted, so that calls may be missing.
+        cut_short: The steps of which calls may be missing, such as after an interrupt.
     """
     ids = {step: {name} for step, name in jobs.items()}
     own: dict[str, list[Call]] = {step: [] for step in jobs}
@@ -58,7 +58,7 @@ def to_recordings(
             "service": service_name(provider),
             "date": datetime.fromtimestamp(each[0].time, UTC).date().isoformat(),
             **_source(each, emulated=emulated),
-            **({"cut_short": True} if cut_short else {}),
+            **({"cut_short": True} if step in cut_short else {}),
             "source": {
                 "repo": "cloudtune verify",
                 "path": step,

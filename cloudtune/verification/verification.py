@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -42,26 +42,58 @@ class Verified:
     """What the service answered, by step."""
     left: tuple[str, ...]
     """What could not be removed, and why."""
+    failures: Mapping[str, str]
+    """Why steps failed without a trial that failed, by step: their calls may be missing."""
     error: KeyboardInterrupt | CloudtuneError | None = None
     """What ended it early; its answers and recordings are those until then."""
 
 
-def verify(verification: Verification, notify: Callable[[str], None]) -> Verified:
+def verify(
+    verification: Verification,
+    notify: Callable[[str], None],
+    save: Callable[[str, Json], None],
+) -> Verified:
     """Run the steps at the same time, remove everything, and return what was seen.
 
     Ctrl-C and an error end it early: what was seen until then is returned, with the error. A kill
     removes everything, too. After 30 minutes, this function returns, whatever the service does; the
     guard then tries to remove what is left.
+
+    Args:
+        verification: What is run.
+        notify: Receives what happens, in words.
+        save: Keeps the recording of a step that has ended, without what follows its end. An OSError
+            is ignored, since all recordings are returned.
     """
     workspace, since = verification.workspace, _Clock()
     provider = registry.get(verification.provider)
     workspace.is_clean = False
     left = ["not all removed: the clean-up was interrupted"]
     error: KeyboardInterrupt | CloudtuneError | None = None
+    jobs = {each.step.name: each.plan.facts.job_name for each in verification.runnable}
+    failures: dict[str, str] = {}
     with recorded_calls() as calls:
+
+        def record(cut_short: Container[str]) -> dict[str, Json]:
+            return to_recordings(
+                verification.provider,
+                list(calls),
+                jobs,
+                verification.settings,
+                emulated=verification.emulated,
+                cut_short=cut_short,
+            )
+
+        def end(step: str, failure: str) -> None:
+            if failure:
+                failures[step] = failure
+            if recording := record(jobs).get(step):
+                with suppress(OSError):
+                    save(step, recording)
+
         try:
             try:
-                _run(verification, since, notify)
+                _run(verification, since, notify, end)
                 for each in verification.runnable:
                     _read_log(each.plan)
             finally:
@@ -70,15 +102,9 @@ def verify(verification: Verification, notify: Callable[[str], None]) -> Verifie
                 workspace.is_clean = not left
         except (KeyboardInterrupt, CloudtuneError) as caught:
             error = caught
-        recordings = to_recordings(
-            verification.provider,
-            list(calls),
-            {each.step.name: each.plan.facts.job_name for each in verification.runnable},
-            verification.settings,
-            emulated=verification.emulated,
-            cut_short=error is not None,
-        )
-        return Verified(tuple(provider.verify(list(calls))), recordings, tuple(left), error)
+        recordings = record(jobs if error else {*failures})
+        answers = tuple(provider.verify(list(calls)))
+        return Verified(answers, recordings, tuple(left), {**failures}, error)
 
 
 def clean_up_earlier(notify: Callable[[str], None]) -> None:
@@ -113,13 +139,18 @@ class _Clock:
         return max(time.monotonic() - monotonic, time.time() - wall)
 
 
-def _run(verification: Verification, since: _Clock, notify: Callable[[str], None]) -> None:
+def _run(
+    verification: Verification,
+    since: _Clock,
+    notify: Callable[[str], None],
+    end: Callable[[str, str], None],
+) -> None:
     """Run all steps; stop them in time, and if this process is interrupted."""
     runs = [
         (each.step, lifecycle.create([each.plan], saved=True)) for each in verification.runnable
     ]
     threads = [
-        threading.Thread(target=_execute, args=(new, step.name, notify), daemon=True)
+        threading.Thread(target=_execute, args=(new, step.name, notify, end), daemon=True)
         for step, new in runs
     ]
     for thread in threads:
@@ -163,15 +194,30 @@ def _read_log(plan: Plan) -> None:
                     record_call(READ_LOG, {}, 200, {"has_output": has_output})
 
 
-def _execute(new: lifecycle.NewRun, name: str, notify: Callable[[str], None]) -> None:
+def _execute(
+    new: lifecycle.NewRun,
+    name: str,
+    notify: Callable[[str], None],
+    end: Callable[[str, str], None],
+) -> None:
     notify(f"{name}: started")
+    failure = ""
     try:
         outcomes = lifecycle.execute(new.id, plans=new.plans)
+        for outcome in outcomes.values():
+            notify(f"{name}: {outcome.state} {outcome.reason}".rstrip())
+            is_failed = outcome.state in {"failed", "refused"} and not _has_failed_trial(new.id)
+            if is_failed or outcome.state == "unknown":
+                failure = outcome.reason or outcome.state
     except CloudtuneError as error:
+        failure = str(error)
         notify(f"{name}: {error}")
-        return
-    for outcome in outcomes.values():
-        notify(f"{name}: {outcome.state} {outcome.reason}".rstrip())
+    end(name, failure)
+
+
+def _has_failed_trial(run: str) -> bool:
+    """Return whether a trial of a run failed, as some steps do on purpose."""
+    return any(trial.state == "failed" for job in lifecycle.results(run) for trial in job.trials)
 
 
 class _StopRule:

@@ -54,6 +54,8 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         "hardware_spec": "S",
         "software_spec": "runtime-25.1-py3.12",
     }
+    most_unpriced: Mapping[str, int] = {"nodes": 1}
+    unpriced_machines: Mapping[str, Sequence[str]] = {"hardware_spec": ("XS", "S")}
     protected_paths = PROTECTED_PATHS
     study_fields = STUDY_FIELDS
 

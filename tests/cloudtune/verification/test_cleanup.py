@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from cloudtune.emulation import process
 from tests.cloudtune.verification.test_verify import Scene
+from tests.waiting import wait_until
 
 ONE_STEP = """
 import sys
@@ -40,7 +42,7 @@ def test_a_deletion_that_is_refused_for_a_while_is_tried_again(tmp_path: Path) -
         assert scene.left() == []
     finally:
         process.stop(scene.address)
-    assert output.count("removing verify-fail-") > 1
+    assert output.count("removing verify-fail-") == 1
     assert "not removed" not in output
 
 
@@ -58,6 +60,62 @@ def test_a_job_that_was_not_created_is_not_called_left(tmp_path: Path) -> None:
         process.stop(scene.address)
     assert "not created as far as is known, and not looked for: verify-fail" in output
     assert "not removed" not in output
+
+
+FULL_DISK = """
+import sys
+from cloudtune.errors import LedgerError
+from cloudtune.ledger.ledger import Ledger
+from tests.cloudtune.verification.killed import only
+only("fail")
+def full(*_):
+    raise LedgerError("the ledger cannot be written: the disk is full")
+Ledger.append = full
+from cloudtune.cli import main
+sys.exit(main(["verify", "vertex"]))
+"""
+
+
+def test_a_step_that_this_machine_could_not_follow_is_named(tmp_path: Path) -> None:
+    scene = Scene("vertex", tmp_path)
+    try:
+        output = scene.run("-c", FULL_DISK, code=1)
+        assert scene.left() == []
+    finally:
+        process.stop(scene.address)
+    assert "fail failed, so calls may be missing in its recording: the ledger cannot" in output
+    assert "not answered: calls are missing of what failed: fail" in output
+    assert "the emulator has nothing that shows it" not in output
+    (file,) = tmp_path.glob("verify-vertex-emulated/vertex/*")
+    assert json.loads(file.read_text("utf-8"))["cut_short"]
+
+
+SAVED = """
+import sys
+from cloudtune.verification import cleanup, verification
+from tests.cloudtune.verification.killed import only
+only("fail")
+def killed(*_):
+    import os
+    os._exit(9)
+verification.clean_up = killed
+from cloudtune.cli import main
+sys.exit(main(["verify", "vertex"]))
+"""
+
+
+def test_the_recording_of_a_step_that_has_ended_outlives_a_kill(tmp_path: Path) -> None:
+    scene = Scene("vertex", tmp_path)
+    try:
+        scene.run("-c", SAVED, code=9)
+        wait_until(lambda: not [*(tmp_path / "state" / "verify").iterdir()])
+        assert scene.left() == []
+    finally:
+        process.stop(scene.address)
+    (file,) = tmp_path.glob("verify-vertex-emulated/vertex/*")
+    recording = json.loads(file.read_text("utf-8"))
+    assert recording["cut_short"]
+    assert "CreateHyperparameterTuningJob" in str(recording["sequence"])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody can write to")

@@ -406,6 +406,37 @@ def test_the_page_of_ibm_has_each_step_that_is_not_run(tmp_path: Path) -> None:
     assert [f"| `jobs` | `{name}` | {omitted[name]} |" in page for name in omitted] == [True] * 3
 
 
+IBM_PLANNED = (
+    "cloudtune verify watson --set providers.watson.url=https://us-south.ml.cloud.ibm.com "
+    "--set providers.watson.space_id=11111111-1111-4111-8111-111111111111 "
+    "--set providers.watson.prices.hour='0.001 USD'"
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("hardware_spec=XXXL", "hardware_spec: a verification may have XS or S, since cloudtune"),
+        ("hardware_spec=M", "hardware_spec: a verification may have XS or S, since cloudtune"),
+        ("nodes=50", "nodes: a verification may have at most 1, since cloudtune"),
+        ("hardware_spec=XS", "at most 30 minutes and 0.00 USD"),
+    ],
+)
+def test_a_low_price_allows_no_large_machine_of_ibm(
+    tmp_path: Path, settings: str, message: str
+) -> None:
+    done = typed(f"{IBM_PLANNED} --set providers.watson.{settings}", tmp_path)
+    assert message in done.stdout + done.stderr
+
+
+def test_the_page_says_why_azure_has_no_verification(tmp_path: Path) -> None:
+    done = typed("cloudtune verify azure --emulate", tmp_path)
+    why = registry.get("azure").not_verifiable
+    assert done.returncode == 1
+    assert f"azure has no verification: {why}" in done.stderr
+    assert f"`azure` has no verification: {why}." in " ".join(evidence.page().split())
+
+
 @pytest.mark.parametrize("provider", ["local", "slurm", "ray"])
 def test_only_what_has_open_sentences_is_verified(tmp_path: Path, provider: str) -> None:
     done = typed(f"cloudtune verify {provider} --emulate", tmp_path)
