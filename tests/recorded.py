@@ -41,7 +41,7 @@ _EXACT = ("Regex", "type", "state", "code", "Code", "errorCode", "status", "done
 _TEXTS = ("message", "Message", "errorMessage", "FailureReason", "StatusMessage")
 _ALGORITHM = "AlgorithmError"
 """How the script's own words begin; the replay runs another script in its place."""
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?")
 _WORD = re.compile(r"[A-Za-z][A-Za-z_]*")
 """A word of a service, such as that of a choice; a name or a measurement has other characters."""
 _MASKS = ("USER", "MASKED")

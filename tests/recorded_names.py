@@ -12,13 +12,16 @@ _FIELDS = ("Arn", "Name", "name", "customJob", "href", "id", "S3ModelArtifacts")
 """How the names of fields end whose values are names or addresses that a service chooses."""
 _WORDS = frozenset(
     [
-        *("arn", "aws", "sagemaker", "training-job", "hyper-parameter-tuning-job", "s3"),
+        *("arn", "aws", "aws-cn", "aws-us-gov", "sagemaker", "s3"),
+        *("training-job", "hyper-parameter-tuning-job"),
         *("output", "model.tar.gz", "projects", "locations", "hyperparameterTuningJobs"),
         *("customJobs", "operations", "ml", "v4", "v2", "trainings", "deployments"),
         *("deployment_jobs", "assets", "jobs", "runs"),
     ]
 )
 """The parts of addresses that are the same for every user."""
+_PARTITIONS = {"aws-cn": "aws", "aws-us-gov": "aws"}
+"""Parts of Amazon's addresses that depend on the region alone."""
 _PARTS = re.compile(r"([/:])")
 
 
@@ -36,7 +39,8 @@ def form(address: str) -> str:
     """
     parts = _PARTS.split(address.partition("?")[0])
     return "".join(
-        part if part in _WORDS or _PARTS.fullmatch(part) or not part else "*" for part in parts
+        _PARTITIONS.get(part, part) if part in _WORDS or _PARTS.fullmatch(part) or not part else "*"
+        for part in parts
     )
 
 

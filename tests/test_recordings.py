@@ -91,6 +91,10 @@ A, B, C = ({"state": each} for each in "ABC")
         ({"Code": "Foo"}, {"Code": "Bar"}, [(".Code", "'Foo', not 'Bar'")]),
         ({"code": 404}, {"code": 405}, [(".code", "404, not 405")]),
         ({"code": "E1"}, {"code": "E2"}, [(".code", "'E1', not 'E2'")]),
+        ({"Time": "2024-05-01T10:00:00-07:00"}, {"Time": 1.7e9}, []),
+        ({"Time": "2024-05-01T10:00:00.5+00:00"}, {"Time": "2024-05-01T10:00:00Z"}, []),
+        ({"XArn": "arn:aws-cn:sagemaker:r:1:a"}, {"XArn": "arn:aws:sagemaker:r:1:a"}, []),
+        ({"XArn": "arn:aws-us-gov:s3:::a"}, {"XArn": "arn:aws:s3:::a"}, []),
         ({"Message": "No 1."}, {"Message": "No 2."}, []),
         ({"Message": "No #."}, {"Message": "No cake."}, []),
         (
