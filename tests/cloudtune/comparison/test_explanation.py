@@ -604,7 +604,7 @@ def test_the_noise_floor_is_that_of_the_confirmation_that_decides() -> None:
 
     def confirmed(seeds: int, noise_floor: float | None, **fields: Any) -> ConfirmationResult:
         taken = ConfirmedCandidate(
-            *("trial 1", "candidate", 1, nothing, 1.0, seeds, 0, 0, ""),
+            *("trial 1", "candidate", 1, nothing, 1.0, seeds, 0, 0, "", False),
             *(None, None, False, None, None),
         )
         values: dict[str, Any] = {

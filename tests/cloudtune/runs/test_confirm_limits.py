@@ -14,6 +14,7 @@ from cloudtune.cli import main
 from cloudtune.confirmation.analysis import analyze
 from cloudtune.confirmation.choice import decisive
 from cloudtune.reporting.confirmation import describe_confirmation
+from cloudtune.results.events import RunJobState
 from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
 from cloudtune.runs.lifecycle import create
 
@@ -81,7 +82,8 @@ def test_a_confirmation_that_its_budget_ends_decides_if_each_trial_has_two_seeds
     (job,) = api.find_run(f"{run}-confirm").results().jobs
     job = replace(job, reason="the cost reached 1 USD")
     cases = [(3, "Limit"), (2, "Limit"), (1, "Incomplete")]
-    for (seeds, title), state in itertools.product(cases, ("completed", "failed")):
+    states: tuple[RunJobState, ...] = ("completed", "failed")
+    for (seeds, title), state in itertools.product(cases, states):
         found = analyze(replace(job, trials=job.trials[: 3 * seeds], state=state))
         assert found is not None
         assert bool(decisive([found])) == (title == "Limit")
