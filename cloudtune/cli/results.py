@@ -207,7 +207,7 @@ def _select_best(jobs: Iterable[_Job]) -> Iterator[_Job]:
     """
     from cloudtune.errors import UsageError
 
-    best = [(result, result.best_trials(trials)) for result, trials in jobs]
+    best = [(result, result.chosen_trials(trials)) for result, trials in jobs]
     if not any(trials for _, trials in best):
         is_constrained = any(result.study.constraints for result, _ in best)
         raise UsageError(_NONE_KEEPS if is_constrained else _NO_BEST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.model import StudyResult, Trial, trial_rank
 
 MIN_IDLE_SECONDS = 1.0
 """Shorter idle times are not reported."""
@@ -32,7 +32,7 @@ def eligible_trials(trials: Sequence[Trial], *, may_break: bool = False) -> list
     They keep all constraints, unless they may break those on metrics.
 
     These are the completed trials or, if none completed, those that were stopped early. The best
-    trial of a job is chosen from the same trials.
+    trial of a search is chosen from the same trials.
     """
     measured = [
         each for each in trials if each.objective is not None and (may_break or not each.broken)
@@ -44,13 +44,36 @@ def eligible_trials(trials: Sequence[Trial], *, may_break: bool = False) -> list
     return []
 
 
-def best_so_far(job: StudyResult, index: int, goal: str) -> list[Improvement]:
-    """Return the improvements of the objective at an index in a job, in order of time."""
+def counted_trials(job: StudyResult) -> list[Trial]:
+    """Return the eligible trials of a job of which its best one is the best, ordered by end time.
+
+    Trials that are better by the search do not count if its confirmations have passed them over.
+    """
+    trials, goal = eligible_trials(job.trials), job.study.objectives[0].goal
+    if job.decision is None:
+        return trials
+    if (best := job.best) is None:
+        return []
+    return [each for each in trials if trial_rank(each, goal) >= trial_rank(best, goal)]
+
+
+def best_so_far(
+    job: StudyResult, index: int, goal: str, counted: Sequence[Trial] | None = None
+) -> list[Improvement]:
+    """Return the improvements of the objective at an index in a job, in order of time.
+
+    Args:
+        job: The job.
+        index: The index of the objective.
+        goal: Its goal.
+        counted: The trials that count; by default, those that are eligible.
+    """
     start = start_time(job)
     if start is None:
         return []
     better = max if goal == "maximize" else min
-    eligible = {trial.number for trial in eligible_trials(job.trials)}
+    counted = eligible_trials(job.trials) if counted is None else counted
+    eligible = {trial.number for trial in counted}
     ended = [trial for trial in job.trials if trial.ended is not None]
     improvements: list[Improvement] = []
     cost: float | None = 0.0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from cloudtune.comparison.best_so_far import counted_trials
 from cloudtune.comparison.distance import gower_distance
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import best_trial, pareto_front
@@ -48,7 +49,9 @@ def best_trials(groups: Sequence[Group], goal: str) -> tuple[BestTrial, ...]:
     """Return the best trial of each group that has one."""
     result: list[BestTrial] = []
     for group in groups:
-        tops = [(job.run, top) for job in group.jobs if (top := best_trial(job.trials, goal))]
+        tops = [
+            (job.run, top) for job in group.jobs if (top := best_trial(counted_trials(job), goal))
+        ]
         best = best_trial([top for _, top in tops], goal)
         for run, top in tops:
             if top is best and top.objective:

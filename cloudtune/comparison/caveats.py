@@ -12,12 +12,9 @@ from pydantic import Field
 from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
 from cloudtune.comparison.groups import Group, study_differences
 from cloudtune.comparison.rankings import Question
-from cloudtune.confirmation.analysis import ConfirmationResult
-from cloudtune.confirmation.choice import decisive
 from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.results.aggregate import equal_results, limit_changes
 from cloudtune.results.model import StudyResult, job_state
-from cloudtune.study.quantities import format_count
 
 _ALL: tuple[Question, ...] = ("best", "first", "cheapest")
 _MAX_PATHS = 6
@@ -51,40 +48,27 @@ class Caveat:
     text: str
 
 
-def find_caveats(
-    groups: Sequence[Group], confirmations: Sequence[ConfirmationResult] = ()
-) -> tuple[Caveat, ...]:
+def find_caveats(groups: Sequence[Group]) -> tuple[Caveat, ...]:
     """Return the differences between ranked groups, and the values of theirs that are unknown.
 
-    Of several groups also what was confirmed of them, since the search's values rank them.
+    Of several jobs also what was confirmed of them, since values of the search rank them.
     """
     checks = (_emulation, _different_studies, _different_conditions, _currencies)
     return (
         *(caveat for check in checks for caveat in check(groups)),
         *(Caveat(q, f"{g.label}: {text}") for g in groups for q, text in _quality(g)),
-        *(_confirmed(groups, confirmations) if len(groups) > 1 else ()),
+        *_confirmed(groups),
     )
 
 
-def _confirmed(
-    groups: Sequence[Group], confirmations: Sequence[ConfirmationResult]
-) -> Iterator[Caveat]:
-    for group in groups:
-        for job in group.jobs:
-            key = job.run, job.provider
-            found = decisive([c for c in confirmations if (c.confirms, c.searched_on) == key])
-            if found is None:
-                continue
-            text = "each of them breaks a constraint"
-            if (taken := found.taken) and taken.confirmed:
-                value = f"{found.metric} {taken.confirmed.mean:.6g}"
-                seeds = format_count(taken.seeds, "seed")
-                text = f"{taken.label} is the best of them: {value} over {seeds}"
-            yield Caveat(
-                ("best",),
-                f"{group.label}: run {found.run} repeated the best trials of run {job.run}, and "
-                f"{text}; the ranking is by the search's values",
-            )
+def _confirmed(groups: Sequence[Group]) -> Iterator[Caveat]:
+    jobs = [(group.label, job) for group in groups for job in group.jobs]
+    for label, job in jobs if len(jobs) > 1 else ():
+        if job.decision:
+            text = f"{label}, run {job.run}: {job.decision.reason}"
+            if job.decision.trial is not None:
+                text += f"; trial {job.decision.trial} is ranked by its value in the search"
+            yield Caveat(("best",), text)
 
 
 def _emulation(groups: Sequence[Group]) -> Iterator[Caveat]:

@@ -257,7 +257,7 @@ def _verdict(
         near_best=near_best_threshold(groups, goal) if single else None,
         cheapest=rank_by_cost(groups) if any(group.charges for group in groups) else None,
         front=() if single else common_front(groups, [o.goal for o in objectives]),
-        caveats=find_caveats(groups, confirmations),
+        caveats=find_caveats(groups),
         rerun_command=rerun_command(groups, run_arguments) if one_study else None,
         overview=None
         if len(groups) > 1

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
-from cloudtune.comparison.best_so_far import eligible_trials
+from cloudtune.comparison.best_so_far import counted_trials, eligible_trials
 from cloudtune.comparison.bounds import BoundHit, bound_hits
 from cloudtune.comparison.left import Left, what_is_left
 from cloudtune.confirmation.analysis import ConfirmationResult, analyze
@@ -205,7 +205,8 @@ def explain(
         eligible_trials(job.trials) if found is None else (), key=lambda trial: _loss(job, trial)
     )
     predicted_best, least_certain = model.explore() if model else (None, None)
-    top = ordered[: max(_MIN_TOP, math.ceil(_TOP_SHARE * len(ordered)))]
+    counted = sorted(counted_trials(job) if found is None else (), key=lambda t: _loss(job, t))
+    top = counted[: max(_MIN_TOP, math.ceil(_TOP_SHARE * len(counted)))]
     own = [c for c in confirmations if (c.confirms, c.searched_on) == (job.run, job.provider)]
     decides = found or decisive([each for each in own if each.metric == objective.metric])
     return Explanation(

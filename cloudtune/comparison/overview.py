@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cloudtune.comparison.best_so_far import best_so_far, eligible_trials
+from cloudtune.comparison.best_so_far import best_so_far, counted_trials, eligible_trials
 from cloudtune.comparison.best_trials import FrontTrial
 from cloudtune.comparison.bounds import BoundHit, bound_hits
 from cloudtune.comparison.groups import Group
@@ -20,7 +20,7 @@ from cloudtune.comparison.rankings import NEAR_BEST_SHARE
 from cloudtune.confirmation.analysis import ConfirmationResult
 from cloudtune.confirmation.choice import decisive
 from cloudtune.formats.run_reader import DERIVED
-from cloudtune.results.model import StudyResult, Trial, pareto_front
+from cloudtune.results.model import StudyResult, Trial, pareto_front, trial_rank
 from cloudtune.study.script_defaults import script_defaults
 from cloudtune.study.search_space import Value, is_same_value
 
@@ -71,7 +71,8 @@ class Overview:
     objectives: tuple[ObjectiveOverview, ...]
     """Empty if no trial counts."""
     top: tuple[FrontTrial, ...]
-    """The best trials, the best first; with several objectives, those of the Pareto front."""
+    """The best trials, the best first, without those that confirmations pass over; with several
+    objectives, those of the Pareto front."""
     front: int
     """The number of trials of the Pareto front; 1 for a single objective, 0 without trials."""
     defaults: dict[str, Value]
@@ -103,8 +104,9 @@ def overview(
     ranked = [(job, trial) for job in group.jobs for trial in eligible_trials(job.trials)]
     origin = {id(trial): job for job, trial in ranked}
     trials = [trial for _, trial in ranked]
-    ordered = _ordered(trials, goals)
-    job = origin[id(ordered[0])] if ordered else group.jobs[0]
+    ordered = _ordered([trial for job in group.jobs for trial in counted_trials(job)], goals)
+    leading = next(iter(ordered or _ordered(trials, goals)), None)
+    job = origin[id(leading)] if leading else group.jobs[0]
     source = _source(job, folders)
     defaults = script_defaults(study, source) if source else {}
     indices = range(len(goals)) if trials else ()
@@ -115,10 +117,7 @@ def overview(
     verdicts = {summary.improving for summary in summaries}
     best = ordered[0] if ordered and len(goals) == 1 else None
     own = [c for c in confirmations if (c.confirms, c.searched_on) == (job.run, job.provider)]
-    confirmation = decisive(own)
-    if confirmation:
-        taken = confirmation.taken
-        best = next((t for t in job.trials if taken and t.number == taken.number), None)
+    confirmation = decisive(own) if job.decision and not job.is_outranked else None
     return Overview(
         label=group.label,
         trials=sum(len(job.trials) for job in group.jobs),
@@ -160,13 +159,8 @@ def _has_derived_bounds(job: StudyResult) -> bool:
 
 def _ordered(trials: Sequence[Trial], goals: Sequence[str]) -> list[Trial]:
     """Return the trials, the best first; with several objectives, those of the Pareto front."""
-    sign = -1 if goals and goals[0] == "maximize" else 1
     chosen = trials if len(goals) == 1 else pareto_front(trials, goals)
-    # As in `best_trial`, trials that completed come first.
-    return sorted(
-        chosen,
-        key=lambda t: (t.state != "completed", sign * (t.objective or (0.0,))[0], t.number),
-    )
+    return sorted(chosen, key=lambda trial: trial_rank(trial, goals[0]))
 
 
 def _source(job: StudyResult, folders: Mapping[str, Path]) -> Path | None:

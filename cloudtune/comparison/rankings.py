@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cloudtune.comparison.best_so_far import best_so_far, eligible_trials
+from cloudtune.comparison.best_so_far import best_so_far, counted_trials
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.intervals import difference_interval, mean_interval
-from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.model import StudyResult
 
 NEAR_BEST_SHARE = 0.01
 """Near the best is within this share of the way from the median trial to the best trial."""
@@ -62,22 +62,24 @@ def rank_groups(
     *,
     goal: str = "minimize",
     margin: float = 0.0,
+    outranked: Collection[str] = (),
 ) -> Ranking:
     """Return the ranking of groups by the means of their values, one for each run of each group.
 
-    Means that differ by at most the margin count as equal.
+    Means that differ by at most the margin count as equal. Outranked groups come after the others.
     """
     sign = -1 if goal == "maximize" else 1
     entries = [_entry(group, each) for group, each in zip(groups, values, strict=True)]
-    means = [entry.mean for entry in entries if entry.mean is not None]
-    top = min(means, key=lambda mean: sign * mean, default=None)
+    leading = [e for e in entries if e.mean is not None and e.label not in outranked]
+    top = min((e.mean for e in leading if e.mean is not None), key=lambda m: sign * m, default=None)
     leaders = tuple(
         entry.label
-        for entry in entries
+        for entry in leading
         if entry.mean is not None and top is not None and abs(entry.mean - top) <= margin
     )
-    certainty, reason, method = _certainty(groups, entries, leaders)
-    entries.sort(key=lambda entry: (entry.mean is None, sign * (entry.mean or 0.0)))
+    compared = [entry for entry in entries if entry.label not in outranked]
+    certainty, reason, method = _certainty(groups, compared, leaders)
+    entries.sort(key=lambda e: (e.mean is None, e.label in outranked, sign * (e.mean or 0.0)))
     return Ranking(question, unit, tuple(entries), leaders, certainty, reason, method)
 
 
@@ -139,23 +141,48 @@ def rank_by_best(groups: Sequence[Group], metric: str, goal: str) -> Ranking:
     services round the values that they read from a log.
     """
     better: Callable[[Sequence[float]], float] = max if goal == "maximize" else min
-    by_job = [[_objectives(job.trials) for job in group.jobs] for group in groups]
+    by_job = [[_objectives(job) for job in group.jobs] for group in groups]
     bests = [[better(values) if values else None for values in jobs] for jobs in by_job]
-    pooled = [value for jobs in by_job for values in jobs for value in values]
-    margin = NEAR_BEST_SHARE * abs(better(pooled) - median(pooled)) if pooled else 0.0
-    return rank_groups("best", metric, groups, bests, goal=goal, margin=margin)
+    near, best = near_best_threshold(groups, goal), _best_value(groups, goal)
+    margin = 0.0 if near is None or best is None else abs(best - near)
+    outranked = _outranked(groups)
+    return rank_groups("best", metric, groups, bests, goal=goal, margin=margin, outranked=outranked)
+
+
+def _outranked(groups: Sequence[Group]) -> set[str]:
+    """Return the groups whose best trial is not the one to take, as another group has that one.
+
+    This is by a confirmation of a run with jobs in both groups, whatever these have measured.
+    """
+    decided = {
+        job.run
+        for group in groups
+        for job in group.jobs
+        if job.decision and not job.is_outranked and job.best
+    }
+    outranked = {
+        group.label
+        for group in groups
+        if any(job.is_outranked and job.run in decided for job in group.jobs)
+    }
+    return outranked if len(outranked) < len(groups) else set()
 
 
 def near_best_threshold(groups: Sequence[Group], goal: str) -> float | None:
     """Return the value that is 99 % of the way from the median trial to the best trial.
 
-    Median and best are those of the eligible trials of all groups. None if there are none.
+    Median and best are those of the trials of all groups that count. None if there are none.
     """
-    pooled = [v for group in groups for job in group.jobs for v in _objectives(job.trials)]
-    if not pooled:
-        return None
-    best = max(pooled) if goal == "maximize" else min(pooled)
-    return best + NEAR_BEST_SHARE * (median(pooled) - best)
+    pooled = [v for group in groups for job in group.jobs for v in _objectives(job)]
+    best = _best_value(groups, goal)
+    return None if best is None else best + NEAR_BEST_SHARE * (median(pooled) - best)
+
+
+def _best_value(groups: Sequence[Group], goal: str) -> float | None:
+    outranked = _outranked(groups)
+    leading = (group for group in groups if group.label not in outranked)
+    values = [value for group in leading for job in group.jobs for value in _objectives(job)]
+    return (max if goal == "maximize" else min)(values, default=None)
 
 
 def rank_by_time(groups: Sequence[Group], goal: str) -> Ranking:
@@ -168,7 +195,7 @@ def rank_by_time(groups: Sequence[Group], goal: str) -> Ranking:
 def _seconds_to(threshold: float | None, job: StudyResult, goal: str) -> float | None:
     if threshold is None:
         return None
-    for point in best_so_far(job, 0, goal):
+    for point in best_so_far(job, 0, goal, counted_trials(job)):
         if point.value >= threshold if goal == "maximize" else point.value <= threshold:
             return point.seconds
     return None
@@ -182,8 +209,8 @@ def rank_by_cost(groups: Sequence[Group]) -> Ranking:
     return rank_groups("cheapest", currency, groups, values)
 
 
-def _objectives(trials: Sequence[Trial]) -> list[float]:
-    return [trial.objective[0] for trial in eligible_trials(trials) if trial.objective]
+def _objectives(job: StudyResult) -> list[float]:
+    return [trial.objective[0] for trial in counted_trials(job) if trial.objective]
 
 
 def _known(entry: RankedGroup) -> list[float]:

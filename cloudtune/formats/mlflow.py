@@ -113,19 +113,16 @@ class _Export:
         seed = {} if result.seed is None else {"seed": str(result.seed)}
         self._params(parent, {**params, **goals, **seed})
         best: Trial | None = None
-        decision = result.decision
         for trial in trials:
             self._trial(experiment, parent, trial)
-            if decision:
-                best = trial if trial.number == decision.trial else best
-            elif len(study.objectives) == 1 and not result.confirmation:
-                (best,) = result.best_trials(filter(None, [best, trial])) or (None,)
+            if len(study.objectives) == 1 and not result.confirmation:
+                (best,) = result.chosen_trials(filter(None, [best, trial])) or (None,)
         if best is not None and best.objective:
             metric, time_ = study.objectives[0].metric, _milliseconds(best.ended) or _now()
             self._metrics(parent, [(f"best.{metric}", best.objective[0], time_, 0)])
             self._client.set_tag(parent, "cloudtune.best_trial", str(best.number))
-        if decision:
-            self._client.set_tag(parent, "cloudtune.decision", decision.reason)
+        if result.decision:
+            self._client.set_tag(parent, "cloudtune.decision", result.decision.reason)
         if state := _export_state(result):
             self._client.set_tag(parent, _STATE_TAG, state)
             self._client.set_tag(parent, _EXPORTED_TAG, "true")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloudtune.errors import UsageError
 from cloudtune.launcher.metrics import MISREADS
@@ -21,7 +21,8 @@ def best_of_jobs(
 ) -> list[tuple[StudyResult, Trial]]:
     """Return the best trial of all jobs, or their common Pareto front if there are more objectives.
 
-    Emulated jobs are never ranked against real ones: they count only if every job is emulated.
+    Of a job that was confirmed, that is the trial to take, by its value in the search. Emulated
+    jobs are never ranked against real ones: they count only if every job is emulated.
 
     Args:
         jobs: Each job with its trials, which are read once.
@@ -37,7 +38,7 @@ def best_of_jobs(
     for job, trials in jobs:
         objectives = job.study.objectives
         goals.setdefault(job.emulated, set()).add(tuple((o.metric, o.goal) for o in objectives))
-        candidates += [(job, trial) for trial in job.best_trials(trials)]
+        candidates += [(job, trial) for trial in job.chosen_trials(trials)]
     emulated = False not in goals
     ranked_goals = goals.get(emulated, set())
     if len(ranked_goals) > 1:
@@ -45,8 +46,8 @@ def best_of_jobs(
     ranked = {id(trial): (job, trial) for job, trial in candidates if job.emulated == emulated}
     if not ranked:
         return []
-    job = next(iter(ranked.values()))[0]
-    winners = job.best_trials(trial for _, trial in ranked.values())
+    search = replace(next(iter(ranked.values()))[0], decision=None)
+    winners = search.best_trials(trial for _, trial in ranked.values())
     return [ranked[id(trial)] for trial in winners]
 
 

@@ -136,7 +136,7 @@ class Decision:
     trial: int | None
     """The number of the job's best trial; None if there is none to take."""
     elsewhere: bool
-    """Whether another job of the run has the trial to take. This one is the best of its search."""
+    """Whether another job of the run has the trial to take."""
     reason: str
 
 
@@ -192,16 +192,18 @@ class StudyResult(Displayable, _Times):
         None if there is none, of several objectives, and of a confirmation: the best of its
         repetitions is luck.
         """
-        if self.decision is not None:
-            number = self.decision.trial
-            return next((each for each in self.trials if each.number == number), None)
         is_search = len(self._goals) == 1 and self.confirmation is None
-        return next(iter(self.best_trials()), None) if is_search else None
+        return next(iter(self.chosen_trials()), None) if is_search else None
 
     @property
     def pareto(self) -> tuple[Trial, ...]:
         """The trials that no other trial is better than in every objective, by number."""
         return pareto_front(self.trials, self._goals)
+
+    @property
+    def is_outranked(self) -> bool:
+        """Whether another job of its run has the trial to take, by a confirmation."""
+        return self.decision is not None and self.decision.elsewhere
 
     def best_trials(self, trials: Iterable[Trial] | None = None) -> tuple[Trial, ...]:
         """Return the best trial of the search, or the Pareto front unless there is one objective.
@@ -214,6 +216,19 @@ class StudyResult(Displayable, _Times):
             return pareto_front(trials, self._goals)
         top = best_trial(trials, self._goals[0])
         return (top,) if top else ()
+
+    def chosen_trials(self, trials: Iterable[Trial] | None = None) -> tuple[Trial, ...]:
+        """Return the best trial by the confirmations of its run, if they have decided.
+
+        Else it is the best trial of the search, or the Pareto front unless there is one objective.
+
+        Args:
+            trials: The trials to choose from; the result's own by default.
+        """
+        if self.decision is None:
+            return self.best_trials(trials)
+        every = self.trials if trials is None else trials
+        return tuple(trial for trial in every if trial.number == self.decision.trial)
 
     @property
     def _goals(self) -> tuple[str, ...]:
@@ -276,18 +291,19 @@ def is_candidate(trial: Trial) -> bool:
     return has_ended and trial.objective is not None and not trial.broken
 
 
-def best_trial(trials: Iterable[Trial], goal: str) -> Trial | None:
-    """Return the trial with the best first objective.
+def trial_rank(trial: Trial, goal: str) -> tuple[bool, float, int]:
+    """Return a key that is least for the best of the trials that measured the first objective.
 
-    Completed trials come before those that were stopped early.
+    Completed trials come before those that were stopped early, and of equal ones the first.
     """
-    sign = -1 if goal == "maximize" else 1
-    ranked = (
-        (trial.state != "completed", sign * trial.objective[0], trial.number, trial)
-        for trial in trials
-        if trial.objective is not None and is_candidate(trial)
-    )
-    return min(ranked, key=lambda each: each[:3], default=(None,))[-1]
+    value = trial.objective[0] if trial.objective else math.inf
+    return trial.state != "completed", -value if goal == "maximize" else value, trial.number
+
+
+def best_trial(trials: Iterable[Trial], goal: str) -> Trial | None:
+    """Return the trial with the best first objective, of those that can be the best."""
+    candidates = filter(is_candidate, trials)
+    return min(candidates, key=lambda trial: trial_rank(trial, goal), default=None)
 
 
 def pareto_front(trials: Iterable[Trial], goals: Sequence[str]) -> tuple[Trial, ...]:

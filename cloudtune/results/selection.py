@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudtune.errors import UsageError
 from cloudtune.results.dataframes import trial_rows
-from cloudtune.results.model import StudyResult, Trial, is_candidate
+from cloudtune.results.model import StudyResult, Trial, is_candidate, trial_rank
 from cloudtune.study.suggestions import did_you_mean
 
 _SHORT_NAMES = {"trial": "number"}
@@ -26,13 +26,9 @@ def top_trials(result: StudyResult, trials: Iterable[Trial], count: int) -> list
             f"run {result.run} has several objectives, so its trials have no order; use --best for "
             "the Pareto front, or --sort"
         )
-    sign = -1 if objectives[0].goal == "maximize" else 1
-    ranked = [
-        (trial.state != "completed", sign * trial.objective[0], trial.number, trial)
-        for trial in trials
-        if trial.objective is not None and is_candidate(trial)
-    ]
-    return [trial for *_, trial in sorted(ranked, key=lambda each: each[:3])[:count]]
+    goal = objectives[0].goal
+    candidates = filter(is_candidate, trials)
+    return sorted(candidates, key=lambda trial: trial_rank(trial, goal))[:count]
 
 
 def sort_trials(result: StudyResult, trials: Iterable[Trial], key: str) -> list[Trial]:

@@ -5,37 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import NamedTuple
 
 from cloudtune.confirmation.analysis import ConfirmationResult
 from cloudtune.confirmation.choice import decisive
 from cloudtune.results.model import Decision, StudyResult, Trial
 from cloudtune.runs.confirmations import broken_settings, confirmations_of, confirmed_trial
-from cloudtune.study.search_space import assignment_key
+from cloudtune.study.search_space import AssignmentKey, assignment_key
 
 _Job = tuple[StudyResult, Iterable[Trial]]
 _ReadJob = tuple[StudyResult, list[Trial]]
 
 
+class _Choice(NamedTuple):
+    """What confirmations say about all jobs of a run."""
+
+    job: StudyResult
+    """The job with the trial to take."""
+    number: int | None
+    """The number of that trial; None if there is none to take."""
+    reason: str
+    lost: set[AssignmentKey]
+    """The settings that were repeated and are not taken."""
+
+
 def prefer_confirmed(
     jobs: Iterable[_Job], notify: Callable[[str], None], on: str | None = None
 ) -> Iterator[_Job]:
-    """Yield the jobs with their trials; of a run that was confirmed, only the trial to take.
+    """Yield the jobs with their decisions; of a run with a trial to take, only the job that has it.
 
     Args:
         jobs: The jobs, those of a run one after the other, with their trials, which are read once.
         notify: Is told of each trial that a confirmation decides about, why it is taken, or none.
-        on: Only this provider's job, with its best trial.
+        on: Only this provider's job.
     """
-    for _, own in groupby(with_decisions(jobs), key=lambda each: each[0].run):
-        for job, trials in own:
-            decision = job.decision
-            if on not in {None, job.provider} or (decision and decision.elsewhere and not on):
-                continue
-            if decision is None:
-                yield job, trials
-                continue
-            notify(decision.reason)
-            yield job, [trial for trial in trials if trial.number == decision.trial]
+    for job, trials in with_decisions(jobs):
+        if on not in {None, job.provider} or (job.is_outranked and not on):
+            continue
+        if job.decision:
+            notify(job.decision.reason)
+        yield job, trials
 
 
 def with_decisions(jobs: Iterable[_Job]) -> Iterator[_Job]:
@@ -43,7 +52,8 @@ def with_decisions(jobs: Iterable[_Job]) -> Iterator[_Job]:
 
     The trial to take by one is the best of all jobs of the run, whatever they measured: their
     values are of one seed. A better trial of another job with a setting that was not repeated is
-    taken instead. The trials are marked that break a constraint when they are repeated.
+    taken instead. The best one of another job has a setting that did not lose when it was repeated.
+    The trials are marked that break a constraint when they are repeated.
 
     Args:
         jobs: The jobs, those of a run one after the other, with their trials, which are read once.
@@ -60,17 +70,19 @@ def _decide(jobs: list[_ReadJob], confirmations: list[ConfirmationResult]) -> It
     chosen = _choose(jobs, confirmations)
     for job, trials in jobs:
         marked, reasons = _mark(job, trials, confirmations)
-        if chosen and chosen[0].provider == job.provider:
-            _, number, reason = chosen
-            decision = Decision(number, elsewhere=False, reason=reason)
+        if chosen and chosen.job.provider == job.provider:
+            number = chosen.number
+            decision = Decision(number, elsewhere=False, reason=chosen.reason)
             yield replace(job, decision=decision), trials if number is None else marked
             continue
         if chosen:
-            where, _, reason = chosen
-            reasons.append(f"of all jobs, the one to take is on {where.provider}: {reason}")
+            where = chosen.job.provider
+            reasons.append(f"of all jobs, the one to take is on {where}: {chosen.reason}")
         elif reasons:
             reasons.append(f"`cloudtune confirm {job.run}` repeats the best trials")
-        best = next(iter(job.best_trials(marked)), None)
+        lost = chosen.lost if chosen else set[AssignmentKey]()
+        rest = (trial for trial in marked if assignment_key(trial.parameters) not in lost)
+        best = next(iter(job.best_trials(rest)), None)
         number = best.number if best else None
         decision = Decision(number, elsewhere=chosen is not None, reason="; ".join(reasons))
         yield replace(job, decision=decision if reasons else None), marked
@@ -94,10 +106,8 @@ def _mark(
     return marked, reasons
 
 
-def _choose(
-    jobs: list[_ReadJob], confirmations: list[ConfirmationResult]
-) -> tuple[StudyResult, int | None, str] | None:
-    """Return the job of one run that has the trial to take, its number if there is one, and why."""
+def _choose(jobs: list[_ReadJob], confirmations: list[ConfirmationResult]) -> _Choice | None:
+    """Return what the confirmations of one run say about all of its jobs, if they decide."""
     emulated = all(job.emulated for job, _ in jobs)
     counted = {job.provider: (job, trials) for job, trials in jobs if job.emulated == emulated}
     deciding = [
@@ -119,20 +129,20 @@ def _choose(
     if found is None:
         return None
     number, reason = found
+    lost = {assignment_key(e.parameters) for e in latest.candidates if e is not latest.taken}
     chosen = [trial for trial in trials if trial.number == number]
     if not decides and (newer := _find_newer(latest, marked, chosen)):
         job, trial = newer
-        return (
-            job,
-            trial.number,
+        reason = (
             f"trial {trial.number} on {job.provider} was not repeated: the search has found it "
             f"since run {latest.run}, which therefore does not decide; `cloudtune confirm "
-            f"{job.run}` repeats it",
+            f"{job.run}` repeats it"
         )
+        return _Choice(job, trial.number, reason, lost)
     if others := [each for each in counted if each != job.provider]:
         jobs_on = "job" if len(others) == 1 else "jobs"
         reason += f"; this decides for the {jobs_on} on {' and '.join(others)}, too"
-    return job, number, reason
+    return _Choice(job, number, reason, lost)
 
 
 def _find_newer(

@@ -44,9 +44,7 @@ class Results(Displayable):
         from cloudtune.results.aggregate import best_of_jobs
 
         winners = best_of_jobs(
-            (job, filter(None, [job.best]) if job.decision or job.confirmation else job.trials)
-            for job in self.jobs
-            if not (job.decision and job.decision.elsewhere)
+            (job, job.trials) for job in self.jobs if not (job.is_outranked or job.confirmation)
         )
         return winners[0][1] if len(winners) == 1 else None
 

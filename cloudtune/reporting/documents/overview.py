@@ -94,7 +94,7 @@ def _completed(group: Group) -> bool:
 
 
 def _parameters(overview: Overview) -> tuple[tuple[str, str, str], ...]:
-    shown = overview.take if overview.confirmation else next(iter(overview.top), None)
+    shown = next(iter(overview.top), None)
     if len(overview.objectives) != 1 or shown is None:
         return ()
     rows: list[tuple[str, str, str]] = []

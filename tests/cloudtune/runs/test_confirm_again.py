@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,14 +27,15 @@ def _isolate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def search(script: str = SCRIPT) -> str:
+def search(script: str = SCRIPT, **blocks: Any) -> str:
     Path("train.py").write_text(script, "utf-8")
-    study = {
+    study: dict[str, Any] = {
         "objective": {"metric": "loss", "goal": "minimize"},
         "parameters": {"x": {"type": "discrete", "values": [1, 2, 3, 4]}},
         "strategy": "grid",
         "limits": {"max_trials": 3},
         "trial": {"script": "train.py"},
+        **blocks,
     }
     return api.run(study, show=False).id
 
@@ -62,6 +64,46 @@ def test_a_smaller_confirmation_does_not_outweigh_one_that_refutes_its_trial(
     x, note = best(run, capsys)
     assert x == 3
     assert "1 other confirmation took trial 2, which is worse than trial 3 in run" in note
+
+
+def test_runs_are_compared_by_the_trials_to_take(capsys: pytest.CaptureFixture[str]) -> None:
+    run = search()
+    other = search(parameters={"x": {"type": "discrete", "values": [2, 3]}})
+    call("confirm", run, "--seeds", "4", "--fixed")
+    capsys.readouterr()
+    call("results", run, other, "--best", "--as", "json")
+    assert json.loads(capsys.readouterr().out) == {"x": 2}
+    call("report", run, other, "--json")
+    report = json.loads(capsys.readouterr().out)
+    best, first = (report["verdicts"][0][name] for name in ("best", "first"))
+    assert best["leaders"] == first["leaders"] == ["study 2"]
+    assert [each["values"] for each in best["standings"]] == [[2], [3]]
+    assert [each["parameters"] for each in report["answers"]] == [{"x": 3}, {"x": 2}]
+    call("report", run, other)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"study 1, run {run}: run {run}-confirm repeated the best trials, and trial 3" in printed
+
+
+def test_bounds_are_those_of_the_trial_to_take(capsys: pytest.CaptureFixture[str]) -> None:
+    values = [0.99, 0.98, 0.97, 0.5, 0.4]
+    run = search(
+        SCRIPT.replace("% 4", "").replace("-x +", "abs(x - 1) +").replace("loss=x", "loss=1 - x"),
+        parameters={"x": {"type": "float", "min": 0, "max": 2}},
+        strategy={"name": "random", "seed": 0},
+        initial_trials=[{"x": 2 * value} for value in values],
+        limits={"max_trials": 5},
+    )
+    call("report", run)
+    assert "to search beyond the bounds of x" in capsys.readouterr().out
+    call("confirm", run, "--seeds", "4", "--fixed")
+    capsys.readouterr()
+    call("report", run)
+    printed = capsys.readouterr().out
+    assert "Best: trial 4" in printed
+    assert "bounds of x" not in printed
+    assert "Bounds" not in printed
+    call("explain", run)
+    assert "At a bound" not in capsys.readouterr().out
 
 
 def test_the_note_says_that_an_emulator_decides(capsys: pytest.CaptureFixture[str]) -> None:

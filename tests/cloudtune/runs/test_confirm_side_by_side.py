@@ -88,10 +88,29 @@ def test_a_refuted_setting_of_another_job_is_not_the_best(
     assert "trial 3 is the best of them" in note
     assert "; this decides for the job on second, too" in note
     call("report", run, "--as", "markdown")
+    printed = capsys.readouterr().out
     assert (
-        f"local: run {run}-confirm repeated the best trials of run {run}, and trial 3 is the best "
-        "of them"
-    ) in capsys.readouterr().out
+        f"local, run {run}: run {run}-confirm repeated the best trials, and trial 3 is the best of "
+        "them"
+    ) in printed
+    assert "local found the best loss: 0.2" in printed
+    assert f"| trial | 3 of run {run} | 3 of run {run} |" in printed
+
+
+def test_a_trial_of_another_job_that_was_not_repeated_does_not_outrank_the_one_to_take(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search("[0, 0.1, 0.2, 0.3, 0.15][x]", trials=4)
+    call("confirm", run, "--top", "4", "--seeds", "2", "--fixed")
+    call("resume", run, "--on", "second", "--set", "limits.max_trials=5")
+    x, _, found, _ = best(run, capsys)
+    assert (x, found) == (2, ["local"])
+    call("report", run, "--json")
+    verdict = json.loads(capsys.readouterr().out)["verdicts"][0]
+    assert verdict["best"]["leaders"] == ["local"]
+    assert verdict["near"] >= 0.2
+    means = {each["label"]: each["mean"] for each in verdict["best"]["standings"]}
+    assert means == {"local": pytest.approx(0.2), "second": pytest.approx(0.15)}
 
 
 def test_each_command_has_the_best_trial_of_the_confirmation(
@@ -102,23 +121,23 @@ def test_each_command_has_the_best_trial_of_the_confirmation(
     results = api.find_run(run).results()
     assert results.best is not None
     assert results.best.parameters == {"x": 2}
-    assert [job.best and job.best.number for job in results] == [3, 1]
+    assert [job.best and job.best.number for job in results] == [3, 3]
     assert api.find_run(f"{run}-confirm").results().best is None
     assert api.find_run(f"{run}-confirm").results().jobs[0].best is None
     capsys.readouterr()
     call("status", "--json")
     row = next(each for each in json.loads(capsys.readouterr().out) if each["run"] == run)
     assert row["best"] == pytest.approx(0.2)
-    assert [job["best"] for job in row["jobs"]] == [pytest.approx([0.2]), [0]]
+    assert [job["best"] for job in row["jobs"]] == [pytest.approx([0.2])] * 2
     assert all("trial 3 is the best of them" in job["decision"] for job in row["jobs"])
     for words in (["status", run], ["watch", run]):
         call(*words)
         printed = capsys.readouterr().out
         assert "best: loss 0.2 in trial 3" in printed
         assert "note: of all jobs, the one to take is on local: run" in printed
-    for on, x in (("local", "2"), ("second", "0")):
+    for on in ("local", "second"):
         call("fetch", run, "--best", "--on", on, "-o", on)
-        assert next(Path(on).rglob("model")).read_text("utf-8") == x
+        assert next(Path(on).rglob("model")).read_text("utf-8") == "2"
         assert "trial 3 is the best of them" in capsys.readouterr().err
     call("explain", run, "--on", "second")
     assert "the one to take is on local" in " ".join(capsys.readouterr().out.split())
