@@ -48,6 +48,10 @@ _MASKS = ("USER", "MASKED")
 """What is in place of a name or a secret."""
 _KEYS = ("Name", "ChannelName", "parameterId", "metricId", "Key")
 """What names the items of a list, of which the emulator has the same."""
+_LOG = re.compile(
+    r"(Termination reason: Error\.).*(To find out more about why your job)", re.DOTALL
+)
+"""The end of a script's log in the message of a failed job of Vertex AI."""
 _MEMBERS = re.compile(r"set: \[.*\]")
 _OWN = re.compile(r"\"[^\"]*\"|'[^']*'|\w+://\S+|arn:\S+|\b[a-z]{2}-[a-z]+-\d\b|\d+(\.\d+)?")
 """What differs between two messages of the same rule."""
@@ -302,7 +306,7 @@ def unlisted(service: str, operation: str, answer: Any) -> list[str]:
 
 def masked(text: Any) -> str:
     """Return a message without the names and numbers of its case."""
-    return _OWN.sub("#", str(text).removesuffix("…").rstrip())
+    return _OWN.sub("#", _LOG.sub(r"\1 \2", str(text).removesuffix("…").rstrip()))
 
 
 def is_same_text(recorded: Any, emulated: Any) -> bool:
@@ -443,7 +447,7 @@ class Steps(Delays):
         try:
             while not stop.is_set():
                 if step[0].wait(0.005):  # short: it is asked again and again
-                    return False
+                    return stop.is_set()
             return True
         finally:
             self.waiting.remove(step)
@@ -454,12 +458,13 @@ class Steps(Delays):
         is_good: Callable[[T], bool],
         is_busy: Callable[[], bool] = lambda: True,
         others: Container[Event] = (),
+        is_past: Callable[[T], bool] = lambda _: False,
     ) -> T:
         """Let one delay after the other pass until what is read is good; return it.
 
         Those of jobs that ``others`` stop do not pass. A state is entered before the next delay
-        begins, so none is passed over. What is read last is returned if it is not good, and nothing
-        runs any more or `PATIENCE` ends.
+        begins, so none is passed over. What is read last is returned if it is not good, and it can
+        never become so: ``is_past``, nothing runs any more, or `PATIENCE` ends.
         """
         due = time.monotonic() + (5 if self.has_missed.is_set() else PATIENCE)  # short: it fails
         while True:
@@ -467,7 +472,7 @@ class Steps(Delays):
             busy = is_busy()
             value = read()
             is_late = time.monotonic() > due
-            if is_good(value) or not busy or is_late:
+            if is_good(value) or not busy or is_late or is_past(value):
                 if is_late:
                     self.has_missed.set()
                 return value

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests import recorded
+from tests.cloudtune_vertex import recorded_variants
 from tests.test_recordings import REPLAYED
 
 OWN = recorded.OWN
@@ -301,6 +302,7 @@ def last_altered(name: str, old: str, new: str) -> dict[str, Any]:
 
 
 VERDICTS: dict[str, tuple[Any, str]] = {
+    **recorded_variants.VERDICTS,
     "no-json": ("{", "not JSON"),
     "a-list": ([], "not an object"),
     "empty": (recording("vertex"), "sequence is missing, empty or no list"),

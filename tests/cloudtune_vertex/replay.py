@@ -2,92 +2,46 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import chain
-from pathlib import Path
 from threading import Event
 from typing import Any
 from urllib.parse import unquote
 
-from werkzeug.test import Client
-
-from cloudtune.emulation.faults import FaultPlan, Rule
 from cloudtune_vertex import response
-from cloudtune_vertex.emulator.app import VertexApp
 from cloudtune_vertex.emulator.errors import exhausted
-from cloudtune_vertex.emulator.operations import DISK, OPERATIONS
-from cloudtune_vertex.emulator.state import CustomJob
+from cloudtune_vertex.emulator.operations import OPERATIONS
 from cloudtune_vertex.emulator.wire import OUTPUT_ONLY
 from tests import recorded
-from tests.recorded import MALFORMED, Steps, differences, reason_to_skip, unaccepted, unlisted
+from tests.cloudtune_vertex.replayed_cancellations import Cancellations
+from tests.cloudtune_vertex.replayed_jobs import (
+    COLLECTIONS,
+    ORDER,
+    Emulator,
+    age,
+    paired,
+    rows_of,
+    runnable,
+    sent,
+    small_job,
+    state_in,
+)
+from tests.recorded import MALFORMED, differences, reason_to_skip, unaccepted, unlisted
 from tests.recorded_names import Names
 
-COLLECTIONS = ("customJobs", "hyperparameterTuningJobs")
 METHODS = {"Create": "POST", "Get": "GET", "List": "GET", "Cancel": "POST", "Delete": "DELETE"}
-FAILING = "raise SystemExit(1)"
-ENDLESS = "import time; time.sleep(600)"
-REPORTING = """
-import json, os, time
-file = os.environ.get("CLOUD_ML_HP_METRIC_FILE")
-if file:
-    os.makedirs(os.path.dirname(file), exist_ok=True)
-    with open(file, "a") as opened:
-        report = {"timestamp": time.time(), "trial": "0", "global_step": "1"}
-        opened.write(json.dumps(report | {name: "0.5" for name in METRICS}) + chr(10))
-"""
 _METRIC = re.compile(r"custom_model_training_\w+")
 _OF_JOBS = re.compile(rf"({'|'.join(METHODS)})(CustomJob|HyperparameterTuningJob)s?")
 _PATH = re.compile(r"/v1(?:beta1)?/(projects/[^/]+/locations/[^/]+/(\w+)/[^/:?]+)")
-
-
-class Emulator:
-    """An emulator in this process, whose delays pass step by step."""
-
-    def __init__(self, folder: Path, seed: int = 0, rules: Sequence[Rule] = ()) -> None:
-        self.steps = Steps()
-        plan = FaultPlan(rules, seed)
-        self.app = VertexApp(folder, self.steps, plan, "http://127.0.0.1:9", "key")
-        operations: Any = self.app._operations  # pyright: ignore[reportPrivateUsage]
-        self._store = operations.store
-        self.steps.common.add(operations.context.jobs.closing)
-        self.client = Client(self.app)
-
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Return the status and the answer of a call."""
-        headers = {"Authorization": "Bearer key"}
-        answer = self.client.open(path, method=method, headers=headers, json=body)
-        return answer.status_code, json.loads(answer.get_data() or b"{}")
-
-    def stop_of(self, name: str) -> Event:
-        """Return the event that stops a custom job."""
-        stop: Event = self._store.get(CustomJob, name).stop_requested
-        return stop
-
-    def fault(self, operation: str, status: int) -> Any:
-        """Return the refusal with which any call can fail, by its status; None if there is none."""
-        faults = [make() for name, make in self.app.FAULTS.items() if name != "quota"]
-        for each in [*faults, self.app.denied(operation)]:
-            response = each.response()
-            if response.status == status:
-                return json.loads(response.body)
-        return None
+_PAGING = re.compile(r"page(Token|Size)=[^&]*&?")
+_MAY_LACK_TRIALS = {"JOB_STATE_RUNNING", "JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"}
+"""The states of a tuning job that may have no trial yet; the emulator's has one at once."""
 
 
 def is_served(item: dict[str, Any]) -> bool:
     return reason_to_skip("vertex", item["operation"]) is None
-
-
-def rows_of(answer: Any) -> list[Any]:
-    """Return the rows of a list of jobs."""
-    return [row for name in COLLECTIONS for row in answer.get(name) or ()]
-
-
-def state_in(answer: Any) -> Any:
-    """Return the state of the job in an answer, or of the first in a list."""
-    return (rows_of(answer) or [answer])[0].get("state")
 
 
 class Replay:
@@ -104,10 +58,11 @@ class Replay:
         self._same = Names()
         self._created: set[str] = set()
         self._stops: dict[str, Event] = {}
-        """What stops each custom job of the recording, by its recorded name."""
+        """What stops each job of the recording, by its recorded name."""
         self._last: dict[str, dict[str, Any]] = {}
         self._pages: dict[str, str] = {}
         """The emulator's tokens of pages, by the recorded ones."""
+        self._cancellations = Cancellations([])
         self.uncompared: dict[str, dict[str, None]] = {}
         """The operations that were not compared, by the reason."""
 
@@ -118,6 +73,7 @@ class Replay:
                 if "state" in job and job.get("name"):
                     self._last[job["name"]] = job
         self._calls = [self._addressed(each) for each in self._calls]
+        self._cancellations = Cancellations(self._calls)
 
     def _addressed(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return a call with a path; one that was not recorded follows from names in answers."""
@@ -156,13 +112,25 @@ class Replay:
                     self.uncompared.setdefault(why, {})[item["operation"]] = None
             else:
                 try:
-                    yield from self._compare(item, path)
+                    for each in self._in_turn(item):
+                        yield from self._compare(each, each["request"]["path"])
                 except NotCreatedError as error:
                     yield f"{item['operation']}: {error}"
                     return
                 except MALFORMED as error:
                     yield f"{item['operation']}: malformed: {error!r}"
                     return
+
+    def _in_turn(self, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield a call, after the cancellations that are due; one of those only once it is due."""
+        match = _PATH.match(item["request"]["path"])
+        yield from self._cancellations.due(item, before=True)
+        if match and item["operation"].startswith("Cancel") and item["status"] == 200:
+            if due := self._cancellations.hold(item, match[1].rpartition("/")[2]):
+                yield due
+        else:
+            yield item
+        yield from self._cancellations.due(item, before=False)
 
     def _compare(self, item: dict[str, Any], path: str) -> Iterator[str]:
         operation, method = item["operation"], item["request"].get("method", "GET")
@@ -182,7 +150,9 @@ class Replay:
         else:
             self._create_missing(item, path)
             self._make_up_operation(item, path)
-            status, shown = self._ask(method, self._page(path), item)
+            if after := item.get("after"):
+                self._advance(after, self._may_be_cancelled)
+            status, shown = self._ask(method, path, item)
             self._pages[str(answer.get("nextPageToken"))] = shown.get("nextPageToken", "")
         if status != item["status"]:
             yield f"{operation}: {item['status']} was recorded, not {status}: {shown}"
@@ -213,15 +183,34 @@ class Replay:
         yield from self._judge(operation, item["answer"], shown)
 
     def _judge(self, operation: str, known: Any, shown: Any) -> Iterator[str]:
-        """Yield how an answer differs from a recorded one."""
-        found = chain(differences(alike(known), shown), self._same.differences(known, shown))
-        yield from unaccepted("vertex", operation, found)
+        """Yield how an answer differs from a recorded one; of lists, job by job."""
+        if "trials" not in known and known.get("state") in _MAY_LACK_TRIALS:
+            shown = {key: value for key, value in shown.items() if key != "trials"}
+        for each, own in self._parts(known, shown):
+            found = chain(differences(each, own), self._same.differences(each, own))
+            yield from unaccepted("vertex", operation, found)
         yield from (
             f"{operation} {each}: not listed" for each in unlisted("vertex", operation, shown)
         )
 
+    def _parts(self, known: Any, shown: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield an answer and the emulator's; of a list, each job with the same one."""
+        lists = [name for name in COLLECTIONS if known.get(name)]
+        rest = [{key: each[key] for key in each if key not in lists} for each in (known, shown)]
+        yield rest[0], rest[1]
+        for name in lists:
+            for row in known[name]:
+                both = [row], self._counterparts(row, shown)[:1]
+                yield {name: both[0]}, {name: both[1]}
+
+    def _counterparts(self, row: Any, shown: Any) -> list[Any]:
+        """Return the emulator's job that a recorded one is; all if that has no name."""
+        name = recorded.renamed(str(row.get("name", "")), self._names)
+        ids = name.rpartition("/")[2]
+        return [each for each in rows_of(shown) if each["name"].endswith(f"/{ids}") or not ids]
+
     def _page(self, path: str) -> str:
-        """Return a path with the emulator's token; without one if it has fewer jobs."""
+        """Return the path of a page with the emulator's token; without one if it has none."""
         begin, mark, token = path.partition("pageToken=")
         token, more, rest = token.partition("&")
         page = self._pages.get(unquote(token), "") if mark else ""
@@ -232,7 +221,7 @@ class Replay:
         id_ = path.partition("/operations/")[2].partition(":")[0]
         if item["status"] != 200 or not id_ or id_ in self._names:
             return
-        parent = f"{path.partition('/locations/')[0]}/locations/us-central1"
+        parent = path.partition("/operations/")[0]
         jobs = recorded.renamed(f"{parent}/{COLLECTIONS[0]}", {**self._names, "PROJECT": "team"})
         created = self._emulator.ask("POST", jobs, small_job(COLLECTIONS[0]))[1]
         deleted = self._emulator.ask("DELETE", f"/v1/{created['name']}")[1]
@@ -245,38 +234,74 @@ class Replay:
         starts = ["startTime" in (rows_of(each) or [each])[0] for each in (known, shown)]
         return state_in(known) == state_in(shown) and starts[0] == starts[1]
 
+    def _is_row(self, known: Any, job: Any) -> bool:
+        """Return whether a job is of the time of a row of a list, which has no trials."""
+        return self._fits(known, {key: value for key, value in job.items() if key != "trials"})
+
     def _ask(self, method: str, path: str, item: dict[str, Any]) -> tuple[int, Any]:
-        path = recorded.renamed(path, {**self._names, "PROJECT": "team"})
+        known = item["answer"]
+        sent_path = recorded.renamed(self._page(path), {**self._names, "PROJECT": "team"})
+        for row in rows_of(known):
+            self._advance(row, self._is_row)
 
         def call() -> tuple[int, Any]:
-            status, shown = self._emulator.ask(method, path)
-            return status, self._without_others(item["answer"], shown)
+            return self._emulator.ask(method, sent_path)
 
+        if item["operation"].startswith("List"):
+            status, shown = call()
+            return status, self._with_all(known, shown, path, sent_path)
         if method != "GET":
             return call()
         return self._emulator.steps.until(
             call,
-            lambda got: got[0] == item["status"] and self._fits(item["answer"], got[1]),
+            lambda got: got[0] == item["status"] and self._fits(known, got[1]),
             self._emulator.app.busy,
-            self._others(path, item["answer"]),
+            self._others(sent_path),
+            lambda got: _is_late(known, got[1]),
         )
 
-    def _without_others(self, known: Any, shown: Any) -> Any:
-        """Return a list without the jobs that the recorded one does not have, if it has others."""
-        names = [recorded.renamed(str(each.get("name")), self._names) for each in rows_of(known)]
-        own = [each for each in rows_of(shown) if each["name"] in names]
-        return {**shown, **{each: own for each in COLLECTIONS if own and each in shown}}
+    def _advance(self, known: Any, has_come: Callable[[Any, Any], bool]) -> None:
+        """Let a job come to a recorded answer about it."""
+        if known.get("name") not in self._created:
+            return
+        path = recorded.renamed(f"/v1/{known['name']}", self._names)
+        self._emulator.steps.until(
+            lambda: self._emulator.ask("GET", path)[1],
+            lambda job: has_come(known, job),
+            self._emulator.app.busy,
+            self._others(path),
+            lambda job: _is_late(known, job),
+        )
 
-    def _others(self, path: str, answer: Any) -> list[Event]:
-        """Return what stops the custom jobs that a call is not about: they wait meanwhile.
+    def _may_be_cancelled(self, known: Any, job: Any) -> bool:
+        """Return whether a job is where it must be before the cancellation that an answer shows."""
+        if "endTime" not in known and state_in(known) != "JOB_STATE_CANCELLING":
+            return self._fits(known, job)
+        return (
+            len(job.get("trials", ())) >= len(known.get("trials", ()))
+            and ("startTime" in job or "startTime" not in known)
+            and (state_in(known) == "JOB_STATE_CANCELLED" or age(job) >= ORDER.index("RUNNING"))
+        )
 
-        Of a list, only the first job is compared in its state.
+    def _with_all(self, known: Any, shown: Any, path: str, sent_path: str) -> Any:
+        """Return a page with the recorded page's jobs: the service chooses how many it has.
+
+        The last page may be empty. The emulator has no such one.
         """
-        name = next((str(each.get("name")) for each in rows_of(answer)), path.partition("?")[0])
-        known = {recorded.renamed(each, self._names): stop for each, stop in self._stops.items()}
-        ids = {each.rpartition("/")[2]: stop for each, stop in known.items()}
-        id_ = recorded.renamed(name, self._names).rpartition("/")[2]
-        return [stop for each, stop in ids.items() if id_ in ids and each != id_]
+        rows = rows_of(known)
+        if not rows and "pageToken=" in path:
+            return {}
+        if all(self._counterparts(row, shown) for row in rows):
+            return shown
+        whole = self._emulator.ask("GET", _PAGING.sub("", sent_path).rstrip("?&"))[1]
+        return {**shown, **{name: whole[name] for name in COLLECTIONS if name in whole}}
+
+    def _others(self, path: str) -> list[Event]:
+        """Return what stops the jobs that a call is not about: they wait meanwhile."""
+        stops = {recorded.renamed(name, self._names): stop for name, stop in self._stops.items()}
+        ids = {name.rpartition("/")[2]: stop for name, stop in stops.items()}
+        own = path.partition("?")[0].rpartition("/")[2]
+        return [stop for id_, stop in ids.items() if own in ids and id_ != own]
 
     def _create(self, name: str, path: str, body: Any) -> tuple[int, Any]:
         """Create a job as it was recorded; return the status and the answer."""
@@ -289,8 +314,7 @@ class Replay:
             raise NotCreatedError(f"the emulator refuses to create such a job: {answer}")
         self._created.add(name)
         self._names |= paired(name, answer["name"])
-        if "/customJobs/" in name:
-            self._stops[name] = self._emulator.stop_of(answer["name"])
+        self._stops[name] = self._emulator.stop_of(answer["name"])
         return status, answer
 
     def _runnable(self, body: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
@@ -329,67 +353,7 @@ class NotCreatedError(Exception):
     """A recorded job that the emulator does not create."""
 
 
-def paired(old: str, new: str) -> dict[str, str]:
-    """Return the parts of a recorded name that differ from the emulator's."""
-    both = zip(old.split("/"), new.split("/"), strict=False)
-    return {was: now for was, now in both if was != now and was}
-
-
-def alike(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return a list with the jobs only that have the state of the first one."""
-    for name in [each for each in COLLECTIONS if answer.get(each)]:
-        rows = answer[name]
-        answer = {**answer, name: [row for row in rows if state_in(row) == state_in(rows[0])]}
-    return answer
-
-
-def specs_of(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the worker pools of a job."""
-    specs: list[dict[str, Any]] = [job.get("jobSpec", {}), job.get("trialJobSpec", {})]
-    return [pool for spec in specs for pool in spec.get("workerPoolSpecs", ())]
-
-
-def sent(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a request without what the service has added to it."""
-    body = copy.deepcopy(body)
-    for pool in specs_of(body):
-        if pool.get("diskSpec") == DISK:
-            del pool["diskSpec"]
-    return body
-
-
-def runnable(body: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
-    """Return a request with a script that ends as the job was last seen, if it ran at all."""
-    metrics = [each.get("metricId") for each in body.get("studySpec", {}).get("metrics", ())]
-    scripts = {
-        "JOB_STATE_RUNNING": ENDLESS,
-        "JOB_STATE_FAILED": FAILING,
-        "JOB_STATE_SUCCEEDED": f"METRICS = {metrics!r}\n{REPORTING}",
-    }
-    script = scripts.get(last.get("state", ""))
-    for pool in specs_of(body) if script else ():
-        pool.pop("pythonPackageSpec", None)
-        container = pool.setdefault("containerSpec", {})
-        container |= {"imageUri": "gcr.io/team/x", "command": ["python3", "-c", script]}
-    return body
-
-
-def small_job(collection: str) -> dict[str, Any]:
-    """Return a job of which nothing is known."""
-    container = {"imageUri": "gcr.io/team/x", "command": ["python3", "-c", ENDLESS]}
-    machine = {"machineType": "n1-standard-4"}
-    pools = [{"machineSpec": machine, "replicaCount": "1", "containerSpec": container}]
-    if collection == "customJobs":
-        return {"displayName": "job", "jobSpec": {"workerPoolSpecs": pools}}
-    return {
-        "displayName": "job",
-        "studySpec": {
-            "metrics": [{"metricId": "val_loss", "goal": "MINIMIZE"}],
-            "parameters": [
-                {"parameterId": "units", "integerValueSpec": {"minValue": "8", "maxValue": "9"}}
-            ],
-        },
-        "maxTrialCount": 1,
-        "parallelTrialCount": 1,
-        "trialJobSpec": {"workerPoolSpecs": pools},
-    }
+def _is_late(known: Any, shown: Any) -> bool:
+    """Return whether a job is past a recorded answer, to which it can then not come."""
+    words = state_in(known), state_in(shown)
+    return all(each in response.JOB_STATES for each in words) and age(known) < age(shown)

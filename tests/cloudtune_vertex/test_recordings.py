@@ -14,7 +14,8 @@ from cloudtune_vertex import response
 from cloudtune_vertex.emulator.errors import exhausted
 from cloudtune_vertex.errors import service_error
 from tests import recorded
-from tests.cloudtune_vertex.replay import Emulator, is_served, rows_of, runnable, small_job
+from tests.cloudtune_vertex.replay import is_served
+from tests.cloudtune_vertex.replayed_jobs import Emulator, rows_of, runnable, small_job
 from tests.cloudtune_vertex.tuning_replay import replayed
 from tests.recorded import differences, reason_to_skip, unaccepted, unlisted
 

@@ -9,19 +9,19 @@ from typing import Any
 
 from cloudtune.emulation.faults import TRIAL, Rule
 from tests import recorded
-from tests.cloudtune_vertex.replay import (
+from tests.cloudtune_vertex.replay import Replay
+from tests.cloudtune_vertex.replayed_jobs import (
     COLLECTIONS,
+    ORDER,
     REPORTING,
     Emulator,
-    Replay,
+    age,
     paired,
     specs_of,
 )
 from tests.recorded import MALFORMED
 
 OPEN = {"ACTIVE", "REQUESTED"}
-ORDER = ("QUEUED", "PENDING", "RUNNING", "CANCELLING", "PAUSED", "UPDATING")
-"""The states of a job that has not ended, without their prefix."""
 SCRIPT = """
 import os, time
 trial = os.environ["CLOUD_ML_TRIAL_ID"]
@@ -53,14 +53,6 @@ def trials_of(answer: Any) -> dict[str, dict[str, Any]]:
 def states_of(answer: Any) -> dict[str, str]:
     """Return the states of the trials in an answer."""
     return {number: each["state"] for number, each in sorted(trials_of(answer).items())}
-
-
-def age(job: dict[str, Any]) -> int:
-    """Return how far a job is: the number of its state in their order."""
-    state = job["state"].removeprefix("JOB_STATE_")
-    if state == "PENDING" and "startTime" not in job:
-        return -1  # it is not yet queued
-    return ORDER.index(state) if state in ORDER else len(ORDER)
 
 
 class Trials:
@@ -133,10 +125,9 @@ class TuningReplay(Replay):
             body["trialJobSpec"].setdefault("scheduling", {})["timeout"] = "1s"
         for pool in specs_of(body):
             pool.pop("pythonPackageSpec", None)
-            pool["containerSpec"] = {
-                "imageUri": "gcr.io/team/x",
-                "command": ["python3", "-c", script],
-            }
+            container = pool.setdefault("containerSpec", {})
+            container |= {"imageUri": "gcr.io/team/x", "command": ["python3", "-c", script]}
+            container.pop("args", None)
         return body
 
     def _create_missing(self, item: dict[str, Any], path: str) -> None:
