@@ -37,6 +37,8 @@ from cloudtune.errors import StudyError as StudyError
 from cloudtune.errors import UsageError as UsageError
 from cloudtune.execution.exit_reasons import describe_exit_code as describe_exit_code
 from cloudtune.execution.process_monitor import ProcessSpec as ProcessSpec
+from cloudtune.provider.answers import Fields as Fields
+from cloudtune.provider.answers import problem as problem
 from cloudtune.results.events import Ended as Ended
 from cloudtune.results.events import Measured as Measured
 from cloudtune.results.events import SearchEvent as SearchEvent

@@ -46,6 +46,12 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
     made.app.close()
 
 
+@pytest.fixture
+def as_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the client take the emulator for a live workspace."""
+    monkeypatch.setattr(AzureClient, "emulated", False)
+
+
 def job(command: str = "exec sleep 600", **tags: str) -> dict[str, Any]:
     properties = {"jobType": "Command", "command": command, "tags": tags}
     return {"properties": {**properties, "environmentId": "azureml:e:1"}}
@@ -72,6 +78,76 @@ def test_what_is_not_there(service: Service) -> None:
     client.put_job("one", job())
     client.cancel_job("one")
     client.cancel_job("one")
+
+
+def test_a_list_has_no_archived_jobs_unless_they_are_wanted(service: Service) -> None:
+    client = service.client
+    for name in ("kept", "archived"):
+        client.put_job(name, job(t=""))
+    client.put_job("archived", {"properties": {"isArchived": True}})
+    url = f"{URL}{WORKSPACE}/jobs"
+    for view, names in (
+        (None, {"kept"}),
+        ("ArchivedOnly", {"archived"}),
+        ("All", {"kept", "archived"}),
+    ):
+        found = client.http.json("GET", url, query={"listViewType": view} if view else {})
+        assert {each["name"] for each in found["value"]} == names
+
+
+SWEEP: dict[str, Any] = {
+    "jobType": "Sweep",
+    "samplingAlgorithm": {"samplingAlgorithmType": "Random"},
+    "objective": {"goal": "maximize", "primaryMetric": "acc"},
+    "searchSpace": {"x": ["uniform", [0, 1]]},
+    "trial": {"command": "exec sleep 600"},
+}
+WRONG_JOBS: list[dict[str, Any]] = [
+    {"command": None},
+    {"tags": ["x"]},
+    {"properties": "x"},
+    {"limits": "x"},
+    {"environmentVariables": "x"},
+    {"inputs": ["x"]},
+    {"outputs": {"x": None}},
+    {**SWEEP, "trial": "x"},
+    {**SWEEP, "earlyTermination": "x"},
+    {**SWEEP, "limits": {"maxTotalTrials": -1}},
+    {**SWEEP, "limits": {"timeout": "5 minutes"}},
+    {**SWEEP, "searchSpace": {"x": ["loguniform", [0, 5000]]}},
+]
+
+
+@pytest.mark.parametrize("over", WRONG_JOBS)
+def test_a_job_with_a_field_of_another_type_is_refused(
+    service: Service, over: dict[str, Any]
+) -> None:
+    with pytest.raises(AzureError) as refused:
+        service.client.put_job("one", {"properties": {**job()["properties"], **over}})
+    assert refused.value.code == 400
+    assert service.client.list_jobs("") == []
+
+
+def test_a_batch_of_mlflow(service: Service) -> None:
+    service.client.put_job("one", job())
+    url = f"{URL}/mlflow/v1.0{WORKSPACE}/api/2.0/mlflow/runs"
+    for wrong in (
+        {"metrics": [{"key": "a"}]},
+        {"metrics": [{"key": "a", "value": "b"}]},
+        {"metrics": [{"key": "a", "value": 1, "timestamp": "b"}]},
+        {"tags": [{"key": "a"}]},
+    ):
+        with pytest.raises(AzureError, match="400"):
+            service.client.http.json("POST", f"{url}/log-batch", content={"run_id": "one", **wrong})
+    batch = {
+        "run_id": "one",
+        "metrics": [{"key": "loss", "value": "NaN", "timestamp": "5", "step": "1"}],
+        "params": [{"key": "lr", "value": "0.5"}],
+    }
+    service.client.http.json("POST", f"{url}/log-batch", content=batch)
+    data = service.client.http.json("GET", f"{url}/get", query={"run_id": "one"})["run"]["data"]
+    assert data["params"] == [{"key": "lr", "value": "0.5"}]
+    assert data["metrics"] == [{"key": "loss", "value": "NaN", "timestamp": 5, "step": 1}]
 
 
 @pytest.mark.parametrize("command", ["${{inputs.x}}", "${{ outputs.x }}"])
@@ -148,6 +224,7 @@ def test_a_check_without_its_right_is_unknown_and_ends_no_other(
         ),
     ],
 )
+@pytest.mark.usefixtures("as_live")
 def test_the_quota_of_the_region(
     service: Service,
     tmp_path: Path,
@@ -162,10 +239,15 @@ def test_the_quota_of_the_region(
     assert found in f"{check.severity}: {check.message}"
 
 
-def test_an_environment_that_the_workspace_lacks(
-    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(AzureClient, "emulated", False)
+def test_the_emulator_has_any_machine(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    study = study_of(compute=None, instance_type="Standard_M1")
+    made = plan(study, "azure", base=tmp_path, emulated=True)
+    assert {each.severity for each in check_account(service.client, made)} == {"ok"}
+
+
+@pytest.mark.usefixtures("as_live")
+def test_an_environment_that_the_workspace_lacks(service: Service, tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     name = f"azureml:{ENVIRONMENT}:7"
     made = plan(study_of(environment=name), "azure", base=tmp_path, emulated=True)

@@ -59,6 +59,8 @@ CASES: list[tuple[Mapping[str, Any], Mapping[str, Any], str, str]] = [
         "trial.resources.memory",
         "dropped",
     ),
+    ({}, {"compute": "azureml:cpu-cluster"}, "providers.azure.compute", "refused"),
+    ({}, {"datastore": "a/b"}, "providers.azure.datastore", "refused"),
     ({"objective": {"metric": "a=b", "goal": "maximize"}}, {}, "trial.metrics", "refused"),
 ]
 

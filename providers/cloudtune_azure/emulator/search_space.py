@@ -19,7 +19,8 @@ _ALGORITHMS = {"random": "random", "grid": "grid", "bayesian": "bayesian"}
 _RULES = {"bandit": "bandit", "medianstopping": "median"}
 _BAYESIAN = frozenset({"choice", "uniform", "quniform"})
 """What Bayesian sampling supports (azuremlsdk, bayesian_parameter_sampling, read 2026-11-30)."""
-_CONTINUOUS = frozenset({"uniform", "loguniform", "quniform", "qloguniform"})
+_ARGUMENTS = {"randint": 1, "uniform": 2, "loguniform": 2, "quniform": 3, "qloguniform": 3}
+"""How many numbers each expression but choice has."""
 
 
 def study_of(request: Json) -> Study:
@@ -92,14 +93,12 @@ def _definitions(
                         yield key, {"when": {name: [index]}, **each}
     elif kind == "randint":
         yield name, {"type": "int", "min": 0, "max": arguments[0] - 1}
-    elif kind in _CONTINUOUS:
+    else:
         low, high = arguments[:2]
         is_log = "log" in kind
         bounds = (base**low, base**high) if is_log else (low, high)
         scale = {"scale": "log"} if is_log else {}
         yield name, {"type": "float", "min": bounds[0], "max": bounds[1], **scale}
-    else:
-        raise bad_argument(f"The emulator draws no values of {kind}, the expression of {name}.")
 
 
 def _value(name: str, expression: list[Any], assignment: Mapping[str, Any]) -> Any:
@@ -121,8 +120,17 @@ def _parts(name: str, expression: Any) -> tuple[str, list[Any]]:
     if not is_list(expression) or len(expression) != 2 or not is_list(expression[1]):
         raise bad_argument(f"The expression of the parameter {name} is invalid.")
     kind, arguments = str(expression[0]), expression[1]
-    if kind == "choice" and not (arguments and is_list(arguments[0]) and arguments[0]):
-        raise bad_argument(f"The choice of the parameter {name} is invalid.")
+    if kind == "choice":
+        is_valid = bool(arguments and is_list(arguments[0]) and arguments[0])
+    elif kind not in _ARGUMENTS:
+        raise bad_argument(f"The emulator draws no values of {kind}, the expression of {name}.")
+    else:
+        is_valid = len(arguments) == _ARGUMENTS[kind] and all(
+            type(each) in {int, float} for each in arguments
+        )
+        is_valid = is_valid and (not kind.startswith("q") or arguments[2] > 0)
+    if not is_valid:
+        raise bad_argument(f"The arguments of {kind}, the expression of {name}, are invalid.")
     return kind, arguments
 
 

@@ -29,11 +29,17 @@ def http_date(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%a, %d %b %Y %H:%M:%S} GMT"
 
 
-def duration_seconds(text: object) -> float | None:
-    """Return the seconds of a duration in ISO 8601, such as ``PT1H5M``; None without one."""
-    match = _DURATION.fullmatch(str(text))
-    if match is None:
+def duration_seconds(text: str | None) -> float | None:
+    """Return the seconds of a duration in ISO 8601, such as ``PT1H5M``; None without one.
+
+    Raises:
+        ValueError: If the text is no duration.
+    """
+    if text is None:
         return None
+    match = _DURATION.fullmatch(text)
+    if match is None or text[-1] in "PT":
+        raise ValueError(f"{text!r} is no duration")
     return sum(
         float(n or 0) * unit for n, unit in zip(match.groups(), (86400, 3600, 60, 1), strict=True)
     )

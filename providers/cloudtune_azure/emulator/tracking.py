@@ -6,14 +6,26 @@ answers is not verified against the live service.
 
 from __future__ import annotations
 
-from typing import Any
-
-from cloudtune.emulator_kit import Json, is_list, is_map
+from cloudtune.emulator_kit import Fields, Json, problem
 from cloudtune_azure.emulator.errors import MlflowError
 from cloudtune_azure.emulator.state import CANCELED, COMPLETED, FAILED, Job
 
 MAX_METRICS = 1000
 """The values that one batch may have."""
+_BATCH: Fields = {
+    "metrics[]?.key": str,
+    "metrics[]?.value": (int, float, str),
+    "metrics[]?.timestamp?": (int, str),
+    "metrics[]?.step?": (int, str),
+    "params[]?.key": str,
+    "params[]?.value": (str, int, float),
+    "tags[]?.key": str,
+    "tags[]?.value": (str, int, float),
+}
+_SINGLE = {"log-metric": "metrics", "log-parameter": "params", "set-tag": "tags"}
+"""The calls that log one of what a batch has lists of."""
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+"""How JSON of protocol buffers has the numbers that JSON lacks."""
 _STATES = {COMPLETED: "FINISHED", FAILED: "FAILED", CANCELED: "KILLED"}
 
 
@@ -23,17 +35,19 @@ def no_run(run: str) -> MlflowError:
 
 
 def log_batch(job: Job, body: Json) -> Json:
-    """Add values and tags; a value that is there already is not added again."""
-    metrics: Any = body.get("metrics") or []
-    tags: Any = body.get("tags") or []
-    if not is_list(metrics) or not is_list(tags) or len(metrics) > MAX_METRICS:
-        raise _invalid(f"a batch has a list of up to {MAX_METRICS} metrics, and one of tags")
+    """Add values, parameters and tags; a value that is there already is not added again."""
+    if wrong := problem(body, _BATCH):
+        raise _invalid(wrong)
+    metrics: list[Json] = body.get("metrics") or []
+    if len(metrics) > MAX_METRICS:
+        raise _invalid(f"a batch has up to {MAX_METRICS} metrics")
     values = [_metric(each) for each in metrics]
     has_metrics = job.fault is None or job.fault.effect != "no_metric"
     for value in values if has_metrics else ():
         if value not in job.metrics[-MAX_METRICS:]:
             job.metrics.append(value)
-    job.run_tags |= {str(tag["key"]): str(tag["value"]) for tag in tags if is_map(tag)}
+    job.run_params |= _texts(body.get("params"))
+    job.run_tags |= _texts(body.get("tags"))
     return {}
 
 
@@ -42,13 +56,8 @@ def log(job: Job, call: str, body: Json) -> Json:
 
     The state of a run stays that of its job, whatever its script says.
     """
-    if call == "log-metric":
-        return log_batch(job, {"metrics": [body]})
-    if call == "set-tag":
-        return log_batch(job, {"tags": [body]})
-    if call == "log-parameter":
-        job.run_params[str(body.get("key"))] = str(body.get("value"))
-        return {}
+    if call in _SINGLE:
+        return log_batch(job, {_SINGLE[call]: [body]})
     return {"run_info": get_run(job)["run"]["info"]}
 
 
@@ -74,7 +83,7 @@ def get_run(job: Job) -> Json:
         "artifact_uri": (job.folder.absolute() / "artifacts").as_uri(),
     }
     data = {
-        "metrics": list(latest.values()),
+        "metrics": [_answer(each) for each in latest.values()],
         "params": [{"key": key, "value": value} for key, value in job.run_params.items()],
         "tags": [{"key": key, "value": value} for key, value in tags.items()],
     }
@@ -83,21 +92,28 @@ def get_run(job: Job) -> Json:
 
 def get_history(job: Job, key: str) -> Json:
     """Return all values of a metric."""
-    return {"metrics": [each for each in job.metrics if each["key"] == key]}
+    return {"metrics": [_answer(each) for each in job.metrics if each["key"] == key]}
 
 
-def _metric(given: Any) -> Json:
-    if not is_map(given) or not isinstance(given.get("key"), str):
-        raise _invalid("a metric has a key, a value, a timestamp and a step")
-    value = given.get("value")
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise _invalid(f"Invalid value {value!r} for parameter 'value' supplied.")
-    return {
-        "key": given["key"],
-        "value": float(value),
-        "timestamp": int(given.get("timestamp") or 0),
-        "step": int(given.get("step") or 0),
-    }
+def _metric(given: Json) -> Json:
+    """Return a value; JSON of protocol buffers has whole numbers, NaN and infinities as texts."""
+    try:
+        return {
+            "key": given["key"],
+            "value": float(given["value"]),
+            "timestamp": int(given.get("timestamp") or 0),
+            "step": int(given.get("step") or 0),
+        }
+    except ValueError as error:
+        raise _invalid(str(error)) from error
+
+
+def _answer(metric: Json) -> Json:
+    return {**metric, "value": _NOT_FINITE.get(repr(metric["value"]), metric["value"])}
+
+
+def _texts(entries: list[Json] | None) -> dict[str, str]:
+    return {each["key"]: str(each["value"]) for each in entries or ()}
 
 
 def _order(metric: Json) -> tuple[int, int, float]:

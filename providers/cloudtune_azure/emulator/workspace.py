@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from cloudtune.emulator_kit import (
     Context,
     Delays,
     FaultPlan,
+    Fields,
     Json,
     Response,
     StudyError,
@@ -25,6 +26,7 @@ from cloudtune.emulator_kit import (
 from cloudtune_azure.emulator import machines, own_client, sweep_views, tracking, views
 from cloudtune_azure.emulator.blobs import ACCOUNT, Blobs
 from cloudtune_azure.emulator.errors import asset_not_found, bad_argument, job_not_found
+from cloudtune_azure.emulator.fields import JOB, check_fields, check_job
 from cloudtune_azure.emulator.script_jobs import Jobs, missing_binding
 from cloudtune_azure.emulator.state import Job, Sweep
 from cloudtune_azure.emulator.tuner import Tuner
@@ -70,6 +72,16 @@ class Call:
         if not is_map(content):
             raise bad_argument("The request body is invalid.")
         return content
+
+    def properties(self, fields: Fields) -> Json:
+        """Return the properties of the resource in the body, which have these fields.
+
+        Raises:
+            ServiceError: If one is missing or has another type.
+        """
+        given: Any = self.content.get("properties") or {}
+        check_fields(given, fields)
+        return cast("Json", given)
 
     @property
     def version(self) -> str:
@@ -150,8 +162,8 @@ class Operations(app.Operations[Jobs, Tuner]):
 
     def put_code(self, call: Call) -> Response:
         """Register code: 201, or 200 if it is there."""
-        given: Json = call.content.get("properties") or {}
-        address = str(given.get("codeUri") or "")
+        given = call.properties({"codeUri": str})
+        address: str = given["codeUri"]
         _, found, place = address.partition(f"/{ACCOUNT}/")
         container, _, folder = place.partition("/")
         if not found or not container:
@@ -165,7 +177,7 @@ class Operations(app.Operations[Jobs, Tuner]):
 
     def put_environment(self, call: Call) -> Response:
         """Register an environment: 201, or 200 if it is there."""
-        given: Json = call.content.get("properties") or {}
+        given = call.properties({})
         empty: Json = {"description": None, "tags": {}, "properties": {}, "condaFile": ""}
         properties: Json = {**empty, **given, "environmentType": "UserCreated", "osType": "Linux"}
         if call.version >= "2023":
@@ -193,7 +205,7 @@ class Operations(app.Operations[Jobs, Tuner]):
 
     def put_job(self, call: Call) -> Response:
         """Create a job: 201, or change one that exists: 200 (command_job_local)."""
-        given: Json = call.content.get("properties") or {}
+        given = call.properties(JOB)
         name = call.names["name"]
         if (job := self.jobs.get(name)) is not None:
             job.request |= {key: given[key] for key in _CHANGEABLE if key in given}
@@ -201,6 +213,7 @@ class Operations(app.Operations[Jobs, Tuner]):
         kind = given.get("jobType")
         if kind not in {"Command", "Sweep"}:
             raise bad_argument(f"The emulator runs no jobs of the type {kind}.")
+        check_job(given)
         if binding := missing_binding(given):
             raise bad_argument(f"Invalid command, since {binding} does not exist.")
         job = self._start_sweep(call, name, given) if kind == "Sweep" else self._start(call, given)
@@ -221,13 +234,11 @@ class Operations(app.Operations[Jobs, Tuner]):
         return job
 
     def _start_sweep(self, call: Call, name: str, given: Json) -> Sweep:
-        if not is_map(given.get("trial")):
-            raise bad_argument("The trial of the sweep is missing.")
         sweep = Sweep(name, call.workspace, given)
         try:
             tuner = Tuner(sweep, self.context, self._add_child)
-        except StudyError as error:
-            raise bad_argument(f"The search space is invalid: {error}") from error
+        except (StudyError, ValueError, OverflowError) as error:
+            raise bad_argument(f"The sweep is invalid: {error}") from error
         self.jobs[name] = sweep
         self.tuners[name] = tuner
         tuner.start()
@@ -242,12 +253,13 @@ class Operations(app.Operations[Jobs, Tuner]):
         return _json(self._view(self._job(call), call))
 
     def list_jobs(self, call: Call) -> Response:
-        """Return all jobs, or those that have a tag, on one page."""
-        tag = call.query.get("tag")
+        """Return the jobs that are not archived, all or archived, or have a tag, on one page."""
+        tag, which = call.query.get("tag"), call.query.get("listViewType", "ActiveOnly")
         found = [
             self._view(job, call)
             for job in self.jobs.values()
             if getattr(job, "sweep", None) is None  # the children of sweeps are in run history
+            if which == "All" or bool(job.request.get("isArchived")) == (which == "ArchivedOnly")
             if tag is None or tag in (job.request.get("tags") or {})
         ]
         return _json({"value": found})

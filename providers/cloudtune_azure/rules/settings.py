@@ -18,6 +18,8 @@ _PLACES = {
 """The names of subscriptions, resource groups and workspaces
 (learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules, as known
 2026-11-30)."""
+_NAMES = {"compute": re.compile(r"[\w.-]+"), "datastore": re.compile(r"\w+")}
+"""The names of clusters and datastores, without ``azureml:`` as in the YAML of ``az ml``."""
 _EXPERIMENT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,254}")
 _CREDENTIAL = re.compile(r"://[^/\s@]+:[^/\s@]+@")
 _ENVIRONMENT = re.compile(r"azureml:[^:@/]+(:|@)[^:@/]+|azureml://\S+|/subscriptions/\S+")
@@ -30,6 +32,12 @@ def settings_rules(settings: AzureSettings, facts: Facts) -> Iterator[Finding | 
         is_known = not facts.emulated and "{{" not in value
         if is_known and not pattern.fullmatch(value):
             yield Finding("refused", f"{SETTINGS}.{name}", f"not a name that Azure has: {value!r}")
+    for name, pattern in _NAMES.items():
+        value = getattr(settings, name) or "default"
+        if not pattern.fullmatch(value):
+            hint = f": write {value.removeprefix('azureml:')}" if "azureml:" in value else ""
+            reason = f"must be a name in the workspace, not {value!r}{hint}"
+            yield Finding("refused", f"{SETTINGS}.{name}", reason)
     if settings.experiment and not _EXPERIMENT.fullmatch(settings.experiment):
         reason = "use up to 255 letters, digits, - and _, and begin with a letter or a digit"
         yield Finding("refused", f"{SETTINGS}.experiment", reason)
