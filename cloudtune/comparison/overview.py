@@ -18,7 +18,6 @@ from cloudtune.comparison.groups import Group
 from cloudtune.comparison.next_steps import NextStep, next_steps
 from cloudtune.comparison.rankings import NEAR_BEST_SHARE
 from cloudtune.confirmation.analysis import ConfirmationResult
-from cloudtune.confirmation.choice import decisive
 from cloudtune.formats.run_reader import DERIVED
 from cloudtune.results.model import StudyResult, Trial, pareto_front, trial_rank
 from cloudtune.study.script_defaults import script_defaults
@@ -116,8 +115,8 @@ def overview(
     bounds = () if _has_derived_bounds(job) else bound_hits(study, top)
     verdicts = {summary.improving for summary in summaries}
     best = ordered[0] if ordered and len(goals) == 1 else None
-    own = [c for c in confirmations if (c.confirms, c.searched_on) == (job.run, job.provider)]
-    confirmation = decisive(own) if job.decision and not job.is_outranked else None
+    by = None if job.decision is None or job.is_outranked else job.decision.by
+    confirmation = next((each for each in confirmations if (each.run, each.provider) == by), None)
     return Overview(
         label=group.label,
         trials=sum(len(job.trials) for job in group.jobs),

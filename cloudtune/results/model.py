@@ -138,6 +138,8 @@ class Decision:
     elsewhere: bool
     """Whether another job of the run has the trial to take."""
     reason: str
+    by: tuple[str, str] | None = None
+    """The run and the provider of the confirmation that decides; None if none does."""
 
 
 @dataclass(frozen=True, repr=False)

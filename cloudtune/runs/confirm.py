@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.confirmation.analysis import ConfirmationResult
-from cloudtune.confirmation.choice import decisive, taken_so_far
+from cloudtune.confirmation.choice import taken_so_far
 from cloudtune.confirmation.overfitting import is_same_measure
 from cloudtune.errors import UsageError
 from cloudtune.ledger.ledger import Ledger
@@ -219,7 +219,8 @@ def _inherited_metric(
 
     The second list says so. Both are empty if the study says the same, or the options say another.
     """
-    chosen = decisive(found)
+    by = job.decision and job.decision.by
+    chosen = next((each for each in found if (each.run, each.provider) == by), None)
     is_named = any(each.startswith("confirm") for each in options.overrides)
     if not options.ablate or chosen is None or chosen.is_ablation or is_named:
         return [], []

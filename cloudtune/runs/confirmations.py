@@ -19,7 +19,7 @@ from cloudtune.errors import CloudtuneError, LedgerError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.reader import read_results
 from cloudtune.provider.plan import Plan
-from cloudtune.results.model import StudyResult
+from cloudtune.results.model import Decision, StudyResult
 from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Json
@@ -39,12 +39,10 @@ def confirmed_run(run: str | None) -> str:
         return found.run if found and ledger.has_run(found.run) else record.id
 
 
-def confirmed_trial(
-    result: StudyResult, own: Sequence[ConfirmationResult]
-) -> tuple[int | None, str] | None:
-    """Return the number of a job's trial to take by confirmations, and why.
+def confirmed_trial(result: StudyResult, own: Sequence[ConfirmationResult]) -> Decision | None:
+    """Return which trial of a job is to be taken by confirmations, and why.
 
-    The number is None if each of the repeated trials breaks a constraint.
+    There is none if each of the repeated trials breaks a constraint.
 
     Args:
         result: The job with the trial to take, if one decides.
@@ -56,20 +54,21 @@ def confirmed_trial(
         outdated = next((each for each in reversed(decided) if each.newer is not None), None)
         if outdated is None:
             return None
-        return (
-            outdated.newer,
+        text = (
             f"trial {outdated.newer} was not repeated: the search has found it since run "
             f"{outdated.run}, which therefore does not decide; `cloudtune confirm {result.run}` "
-            "repeats it",
+            "repeats it"
         )
-    taken = found.taken
+        return Decision(outdated.newer, elsewhere=False, reason=text)
+    taken, by = found.taken, (found.run, found.provider)
     if taken is None:
         what = "the best trial" if found.is_ablation else "the best trials"
         which = "it breaks" if found.is_ablation else "each breaks"
-        return None, (
+        text = (
             f"run {found.run} repeated {what} of run {result.run}, and {which} a "
             f"constraint with some seed; `cloudtune confirm {result.run} --top N` repeats more"
         )
+        return Decision(None, elsewhere=False, reason=text, by=by)
     assert taken.confirmed is not None
     which = "the best of them" if found.settled else "the best of them on average"
     if found.rival:
@@ -97,7 +96,7 @@ def confirmed_trial(
         text += f"; {format_count(count, 'other confirmation')} {why}"
     if metrics := {each.metric: None for each in others if not is_decided_alike(each, found)}:
         text += f"; others, decided by {' and '.join(metrics)}, do not count"
-    return taken.number, text
+    return Decision(taken.number, elsewhere=False, reason=text, by=by)
 
 
 def _broken(found: Sequence[ConfirmationResult]) -> list[tuple[str, str]]:

@@ -22,9 +22,7 @@ class _Choice(NamedTuple):
 
     job: StudyResult
     """The job with the trial to take."""
-    number: int | None
-    """The number of that trial; None if there is none to take."""
-    reason: str
+    decision: Decision
     lost: set[AssignmentKey]
     """The settings that were repeated and are not taken."""
 
@@ -71,20 +69,25 @@ def _decide(jobs: list[_ReadJob], confirmations: list[ConfirmationResult]) -> It
     for job, trials in jobs:
         marked, reasons = _mark(job, trials, confirmations)
         if chosen and chosen.job.provider == job.provider:
-            number = chosen.number
-            decision = Decision(number, elsewhere=False, reason=chosen.reason)
-            yield replace(job, decision=decision), trials if number is None else marked
+            is_none = chosen.decision.trial is None
+            yield replace(job, decision=chosen.decision), trials if is_none else marked
             continue
         if chosen:
-            where = chosen.job.provider
-            reasons.append(f"of all jobs, the one to take is on {where}: {chosen.reason}")
+            where, why = chosen.job.provider, chosen.decision.reason
+            is_none = chosen.decision.trial is None
+            which = "none is to be taken" if is_none else f"the one to take is on {where}"
+            reasons.append(f"of all jobs, {which}: {why}")
         elif reasons:
             reasons.append(f"`cloudtune confirm {job.run}` repeats the best trials")
         lost = chosen.lost if chosen else set[AssignmentKey]()
         rest = (trial for trial in marked if assignment_key(trial.parameters) not in lost)
         best = next(iter(job.best_trials(rest)), None)
-        number = best.number if best else None
-        decision = Decision(number, elsewhere=chosen is not None, reason="; ".join(reasons))
+        decision = Decision(
+            best.number if best else None,
+            elsewhere=chosen is not None,
+            reason="; ".join(reasons),
+            by=chosen.decision.by if chosen else None,
+        )
         yield replace(job, decision=decision if reasons else None), marked
 
 
@@ -114,23 +117,26 @@ def _choose(jobs: list[_ReadJob], confirmations: list[ConfirmationResult]) -> _C
         each
         for each in confirmations
         if each.refutes_all or (each.complete and not each.is_ablation)
-        if each.searched_on in counted
+        if each.searched_on in counted and _may_decide(each, emulated=emulated)
     ]
     if not deciding:
         return None
     marked = [(job, _mark(job, trials, confirmations)[0]) for job, trials in counted.values()]
-    here = [each for each in confirmations if each.searched_on in counted]
+    here = [
+        each
+        for each in confirmations
+        if each.searched_on in counted and _may_decide(each, emulated=emulated)
+    ]
     current = [each for each in here if _find_newer(each, marked) is None]
     decides = decisive(current)
     latest = decides or deciding[-1]
     job, trials = counted[latest.searched_on]
     own = current if decides else [each for each in here if each.searched_on == job.provider]
-    found = confirmed_trial(job, own)
-    if found is None:
+    decision = confirmed_trial(job, own)
+    if decision is None:
         return None
-    number, reason = found
     lost = {assignment_key(e.parameters) for e in latest.candidates if e is not latest.taken}
-    chosen = [trial for trial in trials if trial.number == number]
+    chosen = [trial for trial in trials if trial.number == decision.trial]
     if not decides and (newer := _find_newer(latest, marked, chosen)):
         job, trial = newer
         reason = (
@@ -138,11 +144,17 @@ def _choose(jobs: list[_ReadJob], confirmations: list[ConfirmationResult]) -> _C
             f"since run {latest.run}, which therefore does not decide; `cloudtune confirm "
             f"{job.run}` repeats it"
         )
-        return _Choice(job, trial.number, reason, lost)
+        return _Choice(job, Decision(trial.number, elsewhere=False, reason=reason), lost)
     if others := [each for each in counted if each != job.provider]:
         jobs_on = "job" if len(others) == 1 else "jobs"
-        reason += f"; this decides for the {jobs_on} on {' and '.join(others)}, too"
-    return _Choice(job, number, reason, lost)
+        text = f"; this decides for the {jobs_on} on {' and '.join(others)}, too"
+        decision = replace(decision, reason=decision.reason + text)
+    return _Choice(job, decision, lost)
+
+
+def _may_decide(found: ConfirmationResult, *, emulated: bool) -> bool:
+    """Return whether a confirmation may decide: at an emulator, no service's trial is refuted."""
+    return emulated or not found.emulated or found.taken is not None
 
 
 def _find_newer(

@@ -65,13 +65,21 @@ def _headline(overview: Overview, group: Group) -> str:
         return f"{front} on the Pareto front. The best of each objective: {join_words(bests)}."
     run = f" of run {only.best_run}" if len(group.runs) > 1 else ""
     if found := overview.confirmation:
-        return _confirmed_headline(found, only, run)
+        return _confirmed_headline(found, only, run, _source(found, group))
     stopped = "" if _completed(group) else ", which was stopped early"
     where = f"trial {only.best_trial}{run}" if run else f"trial {only.best_trial} {of}".strip()
     return f"{only.metric} {format_number(only.best)} in {where}{stopped}."
 
 
-def _confirmed_headline(found: ConfirmationResult, only: ObjectiveOverview, run: str) -> str:
+def _source(found: ConfirmationResult, group: Group) -> str:
+    """Return the run of a confirmation, and that it was emulated if its search was not."""
+    where = ", at an emulator" if found.emulated and not group.emulated else ""
+    return f"run {found.run}{where}"
+
+
+def _confirmed_headline(
+    found: ConfirmationResult, only: ObjectiveOverview, run: str, source: str
+) -> str:
     searched = f"The search had {only.metric} {format_number(only.best)} in trial"
     searched = f"{searched} {only.best_trial}{run}."
     taken = found.taken
@@ -82,7 +90,7 @@ def _confirmed_headline(found: ConfirmationResult, only: ObjectiveOverview, run:
     seeds = format_count(taken.seeds, "seed")
     if taken.failed:
         seeds += f", and {format_count(taken.failed, 'repetition')} failed"
-    return f"{taken.label}{run}, {value} over {seeds} (run {found.run}). {searched}"
+    return f"{taken.label}{run}, {value} over {seeds} ({source}). {searched}"
 
 
 def _metrics(group: Group) -> str:
@@ -111,7 +119,7 @@ def _items(verdict: Verdict, overview: Overview, group: Group) -> Iterator[tuple
     for each in overview.objectives:
         suffix = f" in {each.metric}" if several else ""
         yield f"Gain{' in the search' if overview.confirmation else ''}{suffix}", _gain(each)
-        yield from _confirmed(overview, each, suffix)
+        yield from _confirmed(overview, group, each, suffix)
     if len(group.runs) > 1 and verdict.best is not None:
         yield "Runs", _repetitions(verdict.best.entries[0], len(group.runs))
     strategy = group.jobs[0].study.strategy.name
@@ -132,7 +140,7 @@ def _items(verdict: Verdict, overview: Overview, group: Group) -> Iterator[tuple
 
 
 def _confirmed(
-    overview: Overview, each: ObjectiveOverview, suffix: str
+    overview: Overview, group: Group, each: ObjectiveOverview, suffix: str
 ) -> Iterator[tuple[str, str]]:
     """Yield what the confirmation says that decides."""
     found = overview.confirmation
@@ -143,7 +151,7 @@ def _confirmed(
         yield f"Confirmed gain{where or suffix}", gain
     if found.metric == each.metric and found.noise_floor:
         apart = f"two runs of one setting are up to {_three_digits(found.noise_floor)} apart"
-        text = f"By chance, {apart} (run {found.run})."
+        text = f"By chance, {apart} ({_source(found, group)})."
         yield f"Noise floor{suffix}", f"{text} {_exceeding(found, each)}".strip()
 
 

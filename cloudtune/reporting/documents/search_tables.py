@@ -18,7 +18,8 @@ def confirmation_tables(result: ConfirmationResult) -> tuple[Table, Table]:
     """Return what a confirmation found in words, and its candidates."""
     facts = tuple(describe_confirmation(result))
     columns = confirmation_columns(result)
-    title = f"Is the gain real? Run {result.run} repeats run {result.confirms}"
+    where = " at an emulator" if result.emulated else ""
+    title = f"Is the gain real? Run {result.run} repeats run {result.confirms}{where}"
     note = (
         "A star marks the trial to take. The intervals of the differences hold together in 95 of "
         "100 confirmations, at whatever seed these end, and so do those of the means."

@@ -112,6 +112,11 @@ def test_the_note_says_that_an_emulator_decides(capsys: pytest.CaptureFixture[st
     x, note = best(run, capsys)
     assert x == 3
     assert "repeated the best trials at an emulator, and trial 3 is" in note
+    call("report", run)
+    report = " ".join(capsys.readouterr().out.split())
+    assert f"over 5 seeds (run {run}-confirm, at an emulator)" in report
+    assert f"Run {run}-confirm repeats run {run} at an emulator" in report
+    assert f"apart (run {run}-confirm, at an emulator)" in report
 
 
 def test_the_trial_taken_so_far_is_repeated_beside_the_best(

@@ -138,6 +138,19 @@ def test_what_breaks_a_constraint_in_an_incomplete_confirmation_is_not_taken(
         assert f"**Best: none, since each trial of run {run}-confirm breaks a" in report
 
 
+def test_what_breaks_a_constraint_at_an_emulator_can_be_the_best(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search()
+    break_in("123")
+    call("confirm", run, *TWO.split(), "--on", "slurm", "--emulate")
+    assert "Take: None: each candidate breaks" in capsys.readouterr().out
+    assert call("results", run, "--best", "--as", "json") == 0
+    assert json.loads(capsys.readouterr().out) == {"x": 3}
+    assert call("report", run) == 0
+    assert "Best: m 2.9898 in trial 3 of 3" in capsys.readouterr().out
+
+
 def test_a_confirmation_names_what_broke_a_constraint_earlier(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
