@@ -7,8 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl, unquote
 
-from cloudtune.emulator_kit import App, Delays, FaultPlan, Response, bearer_token, find_operation
+from cloudtune.emulator_kit import (
+    App,
+    Delays,
+    FaultPlan,
+    Response,
+    bearer_token,
+    find_operation,
+    request_path,
+)
 from cloudtune_azure.emulator import own_client
+from cloudtune_azure.emulator.calls import Call
 from cloudtune_azure.emulator.errors import (
     ServiceError,
     expired,
@@ -19,7 +28,7 @@ from cloudtune_azure.emulator.errors import (
     unauthorized,
 )
 from cloudtune_azure.emulator.operations import OPERATIONS
-from cloudtune_azure.emulator.workspace import Call, Operations
+from cloudtune_azure.emulator.workspace import Operations
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -77,9 +86,7 @@ class AzureApp(App):
         Raises:
             ServiceError: If Azure would refuse it.
         """
-        raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
-        path, _, query = raw.partition("?")
-        path = unquote(path)
+        path = unquote(request_path(environ))
         method: str = environ["REQUEST_METHOD"]
         found = find_operation(OPERATIONS, method, path)
         if found is None:
@@ -87,12 +94,5 @@ class AzureApp(App):
         name, operation, names = found
         if operation.action:
             self.calls.add("client", operation.action)
-        headers = {
-            key.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
-            for key, value in environ.items()
-            if key.startswith("HTTP_")
-        }
-        parameters = dict(parse_qsl(query, keep_blank_values=True))
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        call = Call(path, names, parameters, headers, environ["wsgi.input"], length)
+        call = Call.read(environ, path, names)
         return self.carry_out(name, lambda: operation.respond(self._operations, call))

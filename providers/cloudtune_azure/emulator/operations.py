@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from cloudtune.emulator_kit import Response, Route
 from cloudtune_azure.emulator import own_client
 from cloudtune_azure.emulator.blobs import ACCOUNT
-from cloudtune_azure.emulator.workspace import WORKSPACE_ID, Call, Operations
+from cloudtune_azure.emulator.calls import WORKSPACE_ID, Call
+from cloudtune_azure.emulator.workspace import Operations
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Operation(Route):
 
     FLAGS = re.IGNORECASE
 
-    carry_out: Callable[[Operations], Callable[[Call], Response]]
+    carry_out: Callable[[Operations, Call], Response]
     action: str = ""
     """The right that it needs; empty for a signed address and for calls of jobs."""
 
@@ -33,9 +34,9 @@ class Operation(Route):
             ServiceError: If Azure would refuse.
         """
         if self.path.startswith(f"/{ACCOUNT}"):
-            return self.carry_out(operations)(call)
+            return self.carry_out(operations, call)
         with operations.context.lock:
-            return self.carry_out(operations)(call)
+            return self.carry_out(operations, call)
 
 
 NOT_DRIVEN: Mapping[str, str] = {
@@ -45,7 +46,9 @@ NOT_DRIVEN: Mapping[str, str] = {
 """Effects that are impossible for jobs, and why."""
 NOT_MANAGED: Mapping[str, str] = {}
 _ASSET = "/{name}/versions/{version}"
-_JOBS, _CODE = f"{WORKSPACE_ID}/jobs", f"{WORKSPACE_ID}/codes{_ASSET}"
+_JOB, _COMPUTE = f"{WORKSPACE_ID}/jobs/{{name}}", f"{WORKSPACE_ID}/computes/{{name}}"
+_STORE, _CODE = f"{WORKSPACE_ID}/datastores/{{name}}", f"{WORKSPACE_ID}/codes{_ASSET}"
+_CODES = f"{WORKSPACE_ID}/codes/{{name}}/versions"
 _ENVIRONMENT = f"{WORKSPACE_ID}/environments{_ASSET}"
 _REGION = (
     "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
@@ -55,88 +58,61 @@ _MLFLOW = f"/mlflow/v1.0{WORKSPACE_ID}/api/2.0/mlflow"
 _RUN = f"/history/v1.0{WORKSPACE_ID}/runs/{{name}}"
 _CONTAINER = f"/{ACCOUNT}/{{container}}"
 _BLOB = f"{_CONTAINER}/{{blob}}"
-_ACTION = "Microsoft.MachineLearningServices/workspaces/"
+_RUNS_READ = "experiments/runs/read"
+_SERVICE = "Microsoft.MachineLearningServices/"
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/"
 
+
+def _of_workspace(
+    method: str, path: str, carry_out: Callable[[Operations, Call], Response], right: str
+) -> Operation:
+    return Operation(method, path, carry_out, f"{_SERVICE}workspaces/{right}")
+
+
 OPERATIONS: Mapping[str, Operation] = {
-    "GetWorkspace": Operation("GET", WORKSPACE_ID, lambda o: o.get_workspace, f"{_ACTION}read"),
-    "GetCompute": Operation(
-        "GET",
-        f"{WORKSPACE_ID}/computes/{{name}}",
-        lambda o: o.get_compute,
-        f"{_ACTION}computes/read",
-    ),
+    "GetWorkspace": _of_workspace("GET", WORKSPACE_ID, Operations.get_workspace, "read"),
+    "GetCompute": _of_workspace("GET", _COMPUTE, Operations.get_compute, "computes/read"),
     "ListSizes": Operation(
-        "GET",
-        f"{_REGION}/vmSizes",
-        lambda o: o.list_sizes,
-        "Microsoft.MachineLearningServices/locations/vmSizes/read",
+        "GET", f"{_REGION}/vmSizes", Operations.list_sizes, f"{_SERVICE}locations/vmSizes/read"
     ),
     "ListUsages": Operation(
-        "GET",
-        f"{_REGION}/usages",
-        lambda o: o.list_usages,
-        "Microsoft.MachineLearningServices/locations/usages/read",
+        "GET", f"{_REGION}/usages", Operations.list_usages, f"{_SERVICE}locations/usages/read"
     ),
-    "GetDatastore": Operation(
-        "GET",
-        f"{WORKSPACE_ID}/datastores/{{name}}",
-        lambda o: o.get_datastore,
-        f"{_ACTION}datastores/read",
+    "GetDatastore": _of_workspace("GET", _STORE, Operations.get_datastore, "datastores/read"),
+    "GetCode": _of_workspace("GET", _CODE, Operations.get_asset, "codes/versions/read"),
+    "PutCode": _of_workspace("PUT", _CODE, Operations.put_code, "codes/versions/write"),
+    "StartPendingUpload": _of_workspace(
+        "POST", f"{_CODE}/startPendingUpload", Operations.start_upload, "codes/versions/write"
     ),
-    "GetCode": Operation("GET", _CODE, lambda o: o.get_asset, f"{_ACTION}codes/versions/read"),
-    "PutCode": Operation("PUT", _CODE, lambda o: o.put_code, f"{_ACTION}codes/versions/write"),
-    "StartPendingUpload": Operation(
-        "POST",
-        f"{_CODE}/startPendingUpload",
-        lambda o: o.start_upload,
-        f"{_ACTION}codes/versions/write",
+    "GetEnvironment": _of_workspace("GET", _ENVIRONMENT, Operations.get_asset, "environments/read"),
+    "PutEnvironment": _of_workspace(
+        "PUT", _ENVIRONMENT, Operations.put_environment, "environments/write"
     ),
-    "GetEnvironment": Operation(
-        "GET", _ENVIRONMENT, lambda o: o.get_asset, f"{_ACTION}environments/read"
+    "PutJob": _of_workspace("PUT", _JOB, Operations.put_job, "jobs/write"),
+    "GetJob": _of_workspace("GET", _JOB, Operations.get_job, "jobs/read"),
+    "ListJobs": _of_workspace("GET", f"{WORKSPACE_ID}/jobs", Operations.list_jobs, "jobs/read"),
+    "CancelJob": _of_workspace(
+        "POST", f"{_JOB}/cancel", Operations.cancel_job, "jobs/cancel/action"
     ),
-    "PutEnvironment": Operation(
-        "PUT", _ENVIRONMENT, lambda o: o.put_environment, f"{_ACTION}environments/write"
+    "GetOperationResult": _of_workspace("GET", _RESULT, Operations.get_result, "jobs/read"),
+    "GetRunDetails": _of_workspace("GET", f"{_RUN}/details", Operations.get_details, _RUNS_READ),
+    "GetRunChildren": _of_workspace("GET", f"{_RUN}/children", Operations.get_children, _RUNS_READ),
+    "LogBatch": Operation("POST", f"{_MLFLOW}/runs/log-batch", Operations.log_batch),
+    "LogToRun": Operation("POST", f"{_MLFLOW}/runs/{{call}}", Operations.log_one),
+    "GetRun": _of_workspace("GET", f"{_MLFLOW}/runs/get", Operations.get_run, _RUNS_READ),
+    "GetMetricHistory": _of_workspace(
+        "GET", f"{_MLFLOW}/metrics/get-history", Operations.get_history, _RUNS_READ
     ),
-    "PutJob": Operation("PUT", f"{_JOBS}/{{name}}", lambda o: o.put_job, f"{_ACTION}jobs/write"),
-    "GetJob": Operation("GET", f"{_JOBS}/{{name}}", lambda o: o.get_job, f"{_ACTION}jobs/read"),
-    "ListJobs": Operation("GET", _JOBS, lambda o: o.list_jobs, f"{_ACTION}jobs/read"),
-    "CancelJob": Operation(
-        "POST", f"{_JOBS}/{{name}}/cancel", lambda o: o.cancel_job, f"{_ACTION}jobs/cancel/action"
-    ),
-    "GetOperationResult": Operation("GET", _RESULT, lambda o: o.get_result, f"{_ACTION}jobs/read"),
-    "GetRunDetails": Operation(
-        "GET", f"{_RUN}/details", lambda o: o.get_details, f"{_ACTION}experiments/runs/read"
-    ),
-    "GetRunChildren": Operation(
-        "GET", f"{_RUN}/children", lambda o: o.get_children, f"{_ACTION}experiments/runs/read"
-    ),
-    "LogBatch": Operation("POST", f"{_MLFLOW}/runs/log-batch", lambda o: o.log_batch),
-    "LogToRun": Operation("POST", f"{_MLFLOW}/runs/{{call}}", lambda o: o.log_one),
-    "GetRun": Operation(
-        "GET", f"{_MLFLOW}/runs/get", lambda o: o.get_run, f"{_ACTION}experiments/runs/read"
-    ),
-    "GetMetricHistory": Operation(
-        "GET",
-        f"{_MLFLOW}/metrics/get-history",
-        lambda o: o.get_history,
-        f"{_ACTION}experiments/runs/read",
-    ),
-    "GetClouds": Operation(
-        "GET", own_client.CLOUDS, lambda o: lambda _: own_client.get_clouds(o.url)
-    ),
+    "GetClouds": Operation("GET", own_client.CLOUDS, lambda o, _: own_client.get_clouds(o.url)),
     "GetDiscovery": Operation(
-        "GET", own_client.DISCOVERY, lambda o: lambda _: own_client.get_discovery(o.url)
+        "GET", own_client.DISCOVERY, lambda o, _: own_client.get_discovery(o.url)
     ),
-    "ListCode": Operation(
-        "GET",
-        f"{WORKSPACE_ID}/codes/{{name}}/versions",
-        lambda _: lambda _: own_client.list_code(),
-        f"{_ACTION}codes/versions/read",
+    "ListCode": _of_workspace(
+        "GET", _CODES, lambda _o, _: own_client.list_code(), "codes/versions/read"
     ),
-    "ListBlobs": Operation("GET", _CONTAINER, lambda o: o.list_blobs, f"{_BLOBS}read"),
-    "GetBlob": Operation("GET", _BLOB, lambda o: o.get_blob, f"{_BLOBS}read"),
-    "HeadBlob": Operation("HEAD", _BLOB, lambda o: o.head_blob, f"{_BLOBS}read"),
-    "PutBlob": Operation("PUT", _BLOB, lambda o: o.put_blob, f"{_BLOBS}write"),
-    "DeleteBlob": Operation("DELETE", _BLOB, lambda o: o.delete_blob, f"{_BLOBS}delete"),
+    "ListBlobs": Operation("GET", _CONTAINER, Operations.list_blobs, f"{_BLOBS}read"),
+    "GetBlob": Operation("GET", _BLOB, Operations.get_blob, f"{_BLOBS}read"),
+    "HeadBlob": Operation("HEAD", _BLOB, Operations.head_blob, f"{_BLOBS}read"),
+    "PutBlob": Operation("PUT", _BLOB, Operations.put_blob, f"{_BLOBS}write"),
+    "DeleteBlob": Operation("DELETE", _BLOB, Operations.delete_blob, f"{_BLOBS}delete"),
 }

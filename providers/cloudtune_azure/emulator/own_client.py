@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from cloudtune.emulator_kit import CERTIFICATE, Response
+from cloudtune_azure.emulator.calls import answer
 
 CLOUDS = "/metadata/endpoints"
 """The path of the cloud's description, to which ARM_CLOUD_METADATA_URL leads."""
@@ -18,7 +17,7 @@ NAME = "AzureEmulated"
 def get_clouds(url: str) -> Response:
     """Return the addresses of this cloud, as the manager's metadata describe it."""
     url = f"{url}/"
-    return _json(
+    return answer(
         [
             {
                 "name": NAME,
@@ -33,12 +32,12 @@ def get_clouds(url: str) -> Response:
 
 def get_discovery(url: str) -> Response:
     """Return the addresses of a workspace's own services."""
-    return _json({"api": url, "history": url})
+    return answer({"api": url, "history": url})
 
 
 def list_code() -> Response:
     """Return no version of code with this hash, so that it is uploaded (sweep_submit_minimal)."""
-    return _json({"value": []})
+    return answer({"value": []})
 
 
 def trusting(folder: Path, url: str) -> dict[str, str]:
@@ -54,8 +53,3 @@ def variables(folder: Path, url: str, key: str) -> dict[str, str]:
         return {}
     clouds = f"{url}{CLOUDS}?api-version=2022-09-01&sig={key}"
     return {"ARM_CLOUD_METADATA_URL": clouds, **trusting(folder, url)}
-
-
-def _json(content: Any) -> Response:
-    more = [("x-ms-response-type", "standard")]
-    return Response(200, json.dumps(content).encode(), "application/json; charset=utf-8", more)

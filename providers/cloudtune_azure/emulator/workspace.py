@@ -2,96 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, cast
 
 from cloudtune.emulator_kit import (
     Context,
     Delays,
     FaultPlan,
-    Fields,
     Json,
     Response,
     StudyError,
     app,
-    is_map,
 )
 from cloudtune_azure.emulator import machines, own_client, sweep_views, tracking, views
 from cloudtune_azure.emulator.blobs import ACCOUNT, Blobs
+from cloudtune_azure.emulator.calls import JOB, Call, answer, check_job
 from cloudtune_azure.emulator.errors import asset_not_found, bad_argument, job_not_found
-from cloudtune_azure.emulator.fields import JOB, check_fields, check_job
 from cloudtune_azure.emulator.script_jobs import Jobs, missing_binding
 from cloudtune_azure.emulator.state import Job, Sweep
 from cloudtune_azure.emulator.tuner import Tuner
 
 LOCATION = "emulated"
-WORKSPACE_ID = (
-    "/subscriptions/{subscription}/resourceGroups/{group}"
-    "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
-)
-"""The id of a workspace, which begins its paths."""
 _CHANGEABLE = ("tags", "properties", "displayName", "description", "isArchived")
 """The fields of a job that a second PUT changes."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call of an operation."""
-
-    path: str
-    names: Mapping[str, str]
-    """The names in the path."""
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    stream: BinaryIO
-    length: int = 0
-
-    @cached_property
-    def body(self) -> bytes:
-        """The body, which is read once."""
-        return self.stream.read(self.length) if self.length else b""
-
-    @property
-    def content(self) -> Json:
-        """The body as a JSON object.
-
-        Raises:
-            ServiceError: If it is none.
-        """
-        try:
-            content: Any = json.loads(self.body or b"{}")
-        except ValueError:
-            content = None
-        if not is_map(content):
-            raise bad_argument("The request body is invalid.")
-        return content
-
-    def properties(self, fields: Fields) -> Json:
-        """Return the properties of the resource in the body, which have these fields.
-
-        Raises:
-            ServiceError: If one is missing or has another type.
-        """
-        given: Any = self.content.get("properties") or {}
-        check_fields(given, fields)
-        return cast("Json", given)
-
-    @property
-    def version(self) -> str:
-        """The version of the API."""
-        return self.query.get("api-version", "")
-
-    @property
-    def workspace(self) -> str:
-        """The id of the workspace in the path."""
-        return WORKSPACE_ID.format(**self.names)
 
 
 class Operations(app.Operations[Jobs, Tuner]):
@@ -120,21 +55,21 @@ class Operations(app.Operations[Jobs, Tuner]):
         }
         found = views.resource(call.path, "", properties, time.time())
         kind = "Microsoft.MachineLearningServices/workspaces"
-        return _json({**found, "type": kind, "location": LOCATION, "tags": {}})
+        return answer({**found, "type": kind, "location": LOCATION, "tags": {}})
 
     def get_compute(self, call: Call) -> Response:
         """Return a cluster; each name is one."""
-        return _json({**machines.compute(call.path), "location": LOCATION, "tags": None})
+        return answer({**machines.compute(call.path), "location": LOCATION, "tags": None})
 
     def list_sizes(self, call: Call) -> Response:
         """Return the one type of machine."""
         del call
-        return _json({"value": [machines.size()]})
+        return answer({"value": [machines.size()]})
 
     def list_usages(self, call: Call) -> Response:
         """Return the quota of a region."""
         running = sum(not job.is_over for job in self.jobs.values())
-        return _json({"value": [machines.usage(call.names["subscription"], running)]})
+        return answer({"value": [machines.usage(call.names["subscription"], running)]})
 
     def get_datastore(self, call: Call) -> Response:
         """Return a datastore; each name is one, with a container of that name."""
@@ -152,13 +87,13 @@ class Operations(app.Operations[Jobs, Tuner]):
             "protocol": "https",
             "serviceDataAccessAuthIdentity": "None",
         }
-        return _json(views.resource(call.path, "datastores", properties, time.time()))
+        return answer(views.resource(call.path, "datastores", properties, time.time()))
 
     def get_asset(self, call: Call) -> Response:
         """Return a version of code or of an environment."""
         if call.path not in self._assets:
             raise asset_not_found(call.path, call.names["name"], call.names["version"])
-        return _json(self._assets[call.path])
+        return answer(self._assets[call.path])
 
     def put_code(self, call: Call) -> Response:
         """Register code: 201, or 200 if it is there."""
@@ -195,7 +130,7 @@ class Operations(app.Operations[Jobs, Tuner]):
             "storageAccountArmId": f"/subscriptions/{call.names['subscription']}/{ACCOUNT}",
             "credential": {"credentialType": "SAS", "sasUri": f"{address}?sig={self.key}"},
         }
-        return _json(
+        return answer(
             {
                 "blobReferenceForConsumption": reference,
                 "pendingUploadId": secrets.token_hex(16),
@@ -209,7 +144,7 @@ class Operations(app.Operations[Jobs, Tuner]):
         name = call.names["name"]
         if (job := self.jobs.get(name)) is not None:
             job.request |= {key: given[key] for key in _CHANGEABLE if key in given}
-            return _json(self._view(job, call))
+            return answer(self._view(job, call))
         kind = given.get("jobType")
         if kind not in {"Command", "Sweep"}:
             raise bad_argument(f"The emulator runs no jobs of the type {kind}.")
@@ -218,7 +153,7 @@ class Operations(app.Operations[Jobs, Tuner]):
             raise bad_argument(f"Invalid command, since {binding} does not exist.")
         job = self._start_sweep(call, name, given) if kind == "Sweep" else self._start(call, given)
         location = ("Location", f"{self.url}{call.path}?api-version={call.version}")
-        return _json(self._view(job, call), 201, location)
+        return answer(self._view(job, call), 201, location)
 
     def _start(self, call: Call, given: Json) -> Job:
         name = call.names["name"]
@@ -250,7 +185,7 @@ class Operations(app.Operations[Jobs, Tuner]):
 
     def get_job(self, call: Call) -> Response:
         """Return a job."""
-        return _json(self._view(self._job(call), call))
+        return answer(self._view(self._job(call), call))
 
     def list_jobs(self, call: Call) -> Response:
         """Return the jobs that are not archived, all or archived, or have a tag, on one page."""
@@ -262,7 +197,7 @@ class Operations(app.Operations[Jobs, Tuner]):
             if which == "All" or bool(job.request.get("isArchived")) == (which == "ArchivedOnly")
             if tag is None or tag in (job.request.get("tags") or {})
         ]
-        return _json({"value": found})
+        return answer({"value": found})
 
     def cancel_job(self, call: Call) -> Response:
         """Cancel a job: 202 with the address of the result, or 200 if it has ended."""
@@ -279,47 +214,47 @@ class Operations(app.Operations[Jobs, Tuner]):
             f"jc:{secrets.token_hex(8)}:{job.name}?api-version={call.version}"
         )
         timeout = ("x-ms-async-operation-timeout", "PT1H")
-        return _json("null", 202, ("Location", result), timeout)
+        return answer("null", 202, ("Location", result), timeout)
 
     def get_result(self, call: Call) -> Response:
         """Return the result of a cancellation: 202 until the job has ended."""
         if self._job(call).is_over:
             return Response(200, headers=[("x-ms-response-type", "standard")])
         address = f"{self.url}{call.path}?api-version={call.version}"
-        return _json({}, 202, ("Location", address))
+        return answer({}, 202, ("Location", address))
 
     def get_details(self, call: Call) -> Response:
         """Return a job in run history."""
         job = self._job(call)
         if isinstance(job, Sweep):
-            return _json(views.details(job, ""))
+            return answer(views.details(job, ""))
         log = f"{self.url}/{ACCOUNT}/{_log_blob(job)}?sig={self.key}"
-        return _json(views.details(job, log if job.log.is_file() else ""))
+        return answer(views.details(job, log if job.log.is_file() else ""))
 
     def get_children(self, call: Call) -> Response:
         """Return the children of a job in run history, on one page."""
         job = self._job(call)
-        return _json(sweep_views.children(job) if isinstance(job, Sweep) else {"value": []})
+        return answer(sweep_views.children(job) if isinstance(job, Sweep) else {"value": []})
 
     def log_batch(self, call: Call) -> Response:
         """Add values and tags to a run."""
         content = call.content
-        return _json(tracking.log_batch(self._run(str(content.get("run_id"))), content))
+        return answer(tracking.log_batch(self._run(str(content.get("run_id"))), content))
 
     def log_one(self, call: Call) -> Response:
         """Add a metric, a parameter or a tag to a run, or end it."""
         content = call.content
         run = self._run(str(content.get("run_id") or content.get("run_uuid")))
-        return _json(tracking.log(run, call.names["call"], content))
+        return answer(tracking.log(run, call.names["call"], content))
 
     def get_run(self, call: Call) -> Response:
         """Return a run."""
-        return _json(tracking.get_run(self._run(call.query.get("run_id", ""))))
+        return answer(tracking.get_run(self._run(call.query.get("run_id", ""))))
 
     def get_history(self, call: Call) -> Response:
         """Return all values of a metric of a run."""
         run = self._run(call.query.get("run_id", ""))
-        return _json(tracking.get_history(run, call.query.get("metric_key", "")))
+        return answer(tracking.get_history(run, call.query.get("metric_key", "")))
 
     def list_blobs(self, call: Call) -> Response:
         """Return the blobs of a container."""
@@ -355,7 +290,7 @@ class Operations(app.Operations[Jobs, Tuner]):
         found = views.resource(call.path, kind, properties, time.time())
         self._assets[call.path] = found
         location = ("Location", f"{self.url}{call.path}?api-version={call.version}")
-        return _json(found, 201, location) if is_new else _json(found)
+        return answer(found, 201, location) if is_new else answer(found)
 
     def _publish_log(self, job: Job) -> None:
         container, _, name = _log_blob(job).partition("/")
@@ -388,9 +323,3 @@ def _log_blob(job: Job) -> str:
 
 def _place(call: Call) -> tuple[str, str]:
     return call.names["container"], call.names["blob"]
-
-
-def _json(content: Any, status: int = 200, *headers: tuple[str, str]) -> Response:
-    more = [("x-ms-response-type", "standard"), *headers]
-    body = json.dumps(content).encode()
-    return Response(status, body, "application/json; charset=utf-8", more)

@@ -6,9 +6,18 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
-from cloudtune.emulator_kit import App, Delays, FaultPlan, Response, bearer_token, find_operation
+from cloudtune.emulator_kit import (
+    App,
+    Call,
+    Delays,
+    FaultPlan,
+    Response,
+    bearer_token,
+    find_operation,
+    request_path,
+)
 from cloudtune_ray.emulator.errors import (
     ServiceError,
     forbidden,
@@ -19,7 +28,7 @@ from cloudtune_ray.emulator.errors import (
     unauthorized,
     unavailable,
 )
-from cloudtune_ray.emulator.operations import OPERATIONS, Call, Operations
+from cloudtune_ray.emulator.operations import OPERATIONS, Operations
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -73,16 +82,11 @@ class RayApp(App):
         Raises:
             ServiceError: If Ray would refuse it.
         """
-        raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
-        path, _, query = raw.partition("?")
-        method: str = environ["REQUEST_METHOD"]
+        path, method = request_path(environ), environ["REQUEST_METHOD"]
         found = find_operation(OPERATIONS, method, path)
         if found is None:
             raise not_found(f"404: Not Found ({json.dumps(f'{method} {path[:300]}')})")
         name, operation, names = found
         self.calls.add("client", name)
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body: bytes = environ["wsgi.input"].read(length) if length else b""
-        decoded = {key: unquote(text) for key, text in names.items()}
-        call = Call(decoded, dict(parse_qsl(query)), body)
+        call = Call.read(environ, path, {key: unquote(text) for key, text in names.items()})
         return self.carry_out(name, lambda: self._operations.carry_out(operation, call))

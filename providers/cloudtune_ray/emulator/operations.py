@@ -5,15 +5,23 @@ The names are the emulator's own, for fault plans; Ray's REST API has none.
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloudtune.emulator_kit import Context, Delays, FaultPlan, Json, Response, Route, app
+from cloudtune.emulator_kit import (
+    Call,
+    Context,
+    Delays,
+    FaultPlan,
+    Response,
+    Route,
+    app,
+    json_response,
+)
 from cloudtune_ray.emulator.errors import (
     bad_request,
     failed,
@@ -26,16 +34,6 @@ from cloudtune_ray.emulator.session import Session
 from cloudtune_ray.emulator.state import Job, Node
 
 VERSION = "2.60.0"
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call of an operation."""
-
-    names: Mapping[str, str]
-    """The names in the path."""
-    query: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: bytes = b""
 
 
 class Operations(app.Operations[Jobs, Any]):
@@ -58,7 +56,7 @@ class Operations(app.Operations[Jobs, Any]):
 
     def version(self, _call: Call) -> Response:
         """GET /api/version (job_head.py, get_version)."""
-        return _json(
+        return json_response(
             {
                 "version": "4",
                 "ray_version": VERSION,
@@ -97,23 +95,23 @@ class Operations(app.Operations[Jobs, Any]):
         job.fault = self.context.faults.next_trial()
         self.session.jobs[name] = job
         self.context.jobs.launch(job)
-        return _json({"job_id": name, "submission_id": name})
+        return json_response({"job_id": name, "submission_id": name})
 
     def list_jobs(self, _call: Call) -> Response:
         """GET /api/jobs/ (job_head.py, list_jobs)."""
-        return _json([job.describe() for job in self.session.jobs.values()])
+        return json_response([job.describe() for job in self.session.jobs.values()])
 
     def get_job(self, call: Call) -> Response:
         """GET /api/jobs/{id} (job_head.py, get_job_info)."""
-        return _json(self._job(call).describe())
+        return json_response(self._job(call).describe())
 
     def stop_job(self, call: Call) -> Response:
         """POST /api/jobs/{id}/stop: false if it has ended (job_manager.py, stop_job)."""
         job = self._job(call)
         if not job.is_over:
             self.context.jobs.stop(job)
-            return _json({"stopped": True})
-        return _json({"stopped": False})
+            return json_response({"stopped": True})
+        return json_response({"stopped": False})
 
     def delete_job(self, call: Call) -> Response:
         """DELETE /api/jobs/{id}, only of an ended one (job_manager.py, delete_job)."""
@@ -124,22 +122,22 @@ class Operations(app.Operations[Jobs, Any]):
                 f"state {job.state}."
             )
         del self.session.jobs[job.id]
-        return _json({"deleted": True})
+        return json_response({"deleted": True})
 
     def get_logs(self, call: Call) -> Response:
         """GET /api/jobs/{id}/logs: the whole log, from its node (job_head.py, get_job_logs)."""
         job = self._job(call)
         if job.node is None:
-            return _json({"logs": ""})
+            return json_response({"logs": ""})
         if not job.node.is_alive:
             raise failed("ClientConnectorError: Cannot connect to host 127.0.0.1:52365")
         text = job.log.read_text("utf-8", "replace") if job.log.exists() else ""
-        return _json({"logs": text})
+        return json_response({"logs": text})
 
     def list_nodes(self, _call: Call) -> Response:
         """GET /api/v0/nodes (state_head.py; also dead nodes)."""
         rows = [node.describe() for node in self.session.nodes]
-        return _json({"result": True, "msg": "", "data": {"result": {"result": rows}}})
+        return json_response({"result": True, "msg": "", "data": {"result": {"result": rows}}})
 
     def get_log_file(self, call: Call) -> Response:
         """GET /api/v0/logs/file: the last lines of a file (state_head.py and log_agent.py)."""
@@ -166,10 +164,6 @@ class Operations(app.Operations[Jobs, Any]):
 
     def _node(self, id_: str) -> Node | None:
         return next((node for node in self.session.nodes if node.id == id_), None)
-
-
-def _json(content: Json | list[Json]) -> Response:
-    return Response(200, json.dumps(content).encode())
 
 
 @dataclass(frozen=True)

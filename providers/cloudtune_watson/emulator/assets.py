@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloudtune.emulator_kit import Json, Response, is_map
+from cloudtune.emulator_kit import Json, Response, is_map, json_response
 from cloudtune_watson.emulator.errors import invalid, not_found, unimplemented, unknown_reference
 from cloudtune_watson.emulator.keys import Keys
 from cloudtune_watson.emulator.storage import Scope, Volume, scope_in
@@ -35,7 +35,6 @@ from cloudtune_watson.emulator.wire import (
     Map,
     demand,
     is_whole,
-    json_response,
 )
 
 KIND = "wml_model_definition"

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudtune.emulator_kit import Context, Json, Response
+from cloudtune.emulator_kit import Context, Json, Response, json_response
 from cloudtune_watson.contract import BatchMetrics, Container, batch_start
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.assets import DATA, SCRIPT, Assets
@@ -40,7 +40,6 @@ from cloudtune_watson.emulator.wire import (
     ListOf,
     Map,
     demand,
-    json_response,
 )
 
 MAX_RUNNING = 2

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cloudtune.emulator_kit import Context, Json, Response, is_map
+from cloudtune.emulator_kit import Context, Json, Response, is_map, json_response
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.assets import SCRIPT, Assets
 from cloudtune_watson.emulator.errors import invalid, not_found, unimplemented
@@ -30,7 +30,6 @@ from cloudtune_watson.emulator.wire import (
     ListOf,
     Map,
     demand,
-    json_response,
 )
 
 HARDWARE = Map({}, {"id": TEXT, "name": TEXT, "rev": TEXT, "num_nodes": WHOLE})

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.emulator_kit import Context, Json, Response, StudyError
+from cloudtune.emulator_kit import Context, Json, Response, StudyError, json_response
 from cloudtune_watson.contract import InvalidSpecError
 from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.errors import conflict, invalid, not_found, unimplemented
@@ -27,7 +27,7 @@ from cloudtune_watson.emulator.script_jobs import Jobs
 from cloudtune_watson.emulator.state import Experiment, Search
 from cloudtune_watson.emulator.storage import Volume, files
 from cloudtune_watson.emulator.tuner import Tuner, delete_files
-from cloudtune_watson.emulator.wire import Call, Upload, json_response, parse_json
+from cloudtune_watson.emulator.wire import Call, Upload, parse_json
 
 PATH = "/platform/rest/deeplearning/v1/hypersearch"
 _MAX_NAME = 200

@@ -16,7 +16,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from cloudtune.emulator_kit import Json, Response
+from cloudtune.emulator_kit import Json, Response, json_response
 from cloudtune_watson.emulator.errors import not_found
 from cloudtune_watson.emulator.lists import demand_version, page_of
 from cloudtune_watson.emulator.state import Training
@@ -30,7 +30,6 @@ from cloudtune_watson.emulator.wire import (
     ListOf,
     Map,
     demand,
-    json_response,
 )
 
 PATH = "/ml/v4/models"

@@ -11,13 +11,13 @@ import os
 import time
 from urllib.parse import parse_qsl
 
-from cloudtune.emulator_kit import Json, Response, is_map
+from cloudtune.emulator_kit import Json, Response, is_map, json_response
 from cloudtune_watson.emulator.errors import invalid, not_found
 from cloudtune_watson.emulator.keys import TOKEN_SECONDS, Keys
 from cloudtune_watson.emulator.lists import demand_version
 from cloudtune_watson.emulator.storage import Scope, scope_of
 from cloudtune_watson.emulator.times import format_time
-from cloudtune_watson.emulator.wire import ANY, TEXT, Call, Map, demand, json_response
+from cloudtune_watson.emulator.wire import ANY, TEXT, Call, Map, demand
 
 VERSION = "CLOUDTUNE_WATSON_VERSION"
 """The variable with the version of Cloud Pak for Data, or ``standalone`` for WML Accelerator."""

@@ -17,9 +17,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloudtune.emulator_kit import Json, Response
+from cloudtune.emulator_kit import Json, Response, json_response
 from cloudtune_watson.emulator.errors import invalid, not_found
-from cloudtune_watson.emulator.wire import Call, json_response
+from cloudtune_watson.emulator.wire import Call
 
 Scope = tuple[str, str]
 """``space_id`` or ``project_id``, and its value."""

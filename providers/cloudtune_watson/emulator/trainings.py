@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from cloudtune.emulator_kit import Context, Json, Response, is_map
+from cloudtune.emulator_kit import Context, Json, Response, is_map, json_response
 from cloudtune_watson.contract import Container, InvalidSpecError, MetricFiles, training_start
 from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.assets import Assets
@@ -32,7 +32,6 @@ from cloudtune_watson.emulator.wire import (
     ListOf,
     Map,
     demand,
-    json_response,
 )
 
 _OTHERS = ("pipeline", "experiment", "federated_learning", "prompt_tuning", "parameters")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
-from cloudtune.emulator_kit import Response, is_list, is_map
+from cloudtune.emulator_kit import is_list, is_map, request_path
 from cloudtune_watson.emulator.errors import (
     WRONG_SHAPE,
     WRONG_TYPE,
@@ -60,11 +60,6 @@ class Call:
         return parse_json(self.body)
 
 
-def json_response(document: Any, status: int = 200) -> Response:
-    """Return a document as a response."""
-    return Response(status, json.dumps(document).encode())
-
-
 def parse_json(text: bytes | str) -> Any:
     """Return a document that a client sent.
 
@@ -104,8 +99,7 @@ def _is_unicode(text: str) -> bool:
 
 def path_of(environ: WSGIEnvironment) -> str:
     """Return the path of a request, still percent-encoded."""
-    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or environ["PATH_INFO"]
-    return "/" + raw.partition("?")[0].lstrip("/")
+    return "/" + request_path(environ).lstrip("/")
 
 
 def read_call(environ: WSGIEnvironment, names: Mapping[str, str]) -> Call:
