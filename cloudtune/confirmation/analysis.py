@@ -154,6 +154,8 @@ class ConfirmationResult:
     """The index of the candidate that stands for the script's defaults, or for the first trial."""
     notes: tuple[str, ...]
     """What was asked for and is not repeated as asked, and why."""
+    is_next_best: bool
+    """Whether better trials of the search are not repeated, as they have broken a constraint."""
     newer: int | None = None
     """The search's best trial if it ended later and was not repeated; then this does not decide."""
 
@@ -301,6 +303,7 @@ def analyze(result: StudyResult) -> ConfirmationResult | None:
         else find_disagreement(plan, leader, searched, values, excluded | barely),
         baseline=plan.baseline,
         notes=plan.notes,
+        is_next_best=plan.is_next_best,
     )
 
 

@@ -118,7 +118,7 @@ def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
             for each in _measured(result)
         ]
         text = f"None: each candidate breaks a constraint when it is repeated ({', '.join(rows)})"
-        return f"{text}. `cloudtune confirm {result.confirms} --top N` repeats more."
+        return f"{text}. `cloudtune confirm {result.confirms}` repeats the next best."
     assert taken.confirmed is not None
     what = f"{taken.label}: {result.metric} {_number(taken.confirmed.mean)}"
     if bounds := _range(taken.confirmed):
@@ -163,7 +163,8 @@ def _list(labels: list[str]) -> str:
 
 def _promises(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
     winner = result.winner
-    text = f"{winner.label} won the search with {result.search_metric} {_number(winner.value)}"
+    won = "is the best of the search that is repeated," if result.is_next_best else "won the search"
+    text = f"{winner.label} {won} with {result.search_metric} {_number(winner.value)}"
     if winner.failed and not winner.seeds:
         yield "Winner", f"{text}. All {winner.failed} repetitions of it failed."
     if winner.value is None or result.luck is None or winner.search_mean is None:

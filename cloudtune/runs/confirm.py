@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from cloudtune.confirmation.analysis import ConfirmationResult
 from cloudtune.confirmation.choice import taken_so_far
@@ -18,25 +17,24 @@ from cloudtune.ledger.reader import read_results
 from cloudtune.ledger.records import RunRecord
 from cloudtune.planning.bundle import Bundle, read_bundle
 from cloudtune.planning.planner import plan
-from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.results.model import StudyResult, Trial, is_candidate
 from cloudtune.results.selection import top_trials
 from cloudtune.runs.confirmations import (
+    broken_settings,
     confirmations_of,
     confirmed_run,
     known_spread,
     mark_broken,
 )
 from cloudtune.runs.confirmed_best import with_decisions
+from cloudtune.runs.confirming_study import confirming_study
 from cloudtune.runs.reference_settings import changes, with_baseline
 from cloudtune.search.sampling import trial_seed
 from cloudtune.study.confirmation import Candidate, Confirmation
 from cloudtune.study.constraints import outcome_constraints
 from cloudtune.study.loader import apply_overrides
 from cloudtune.study.own_metrics import OWN_METRICS
-from cloudtune.study.quantities import parse_money
-from cloudtune.study.schema import Json
 from cloudtune.study.search_space import AssignmentKey, assignment_key
 from cloudtune.study.study import Study
 
@@ -46,7 +44,6 @@ _CLEAR_LEAD = 4.0
 _MAX_SEED = 1_000_000
 _MAX_SEEDS = 1_000
 """More than one confirmation uses."""
-_KEPT_LIMITS = ("parallel_trials", "trial_timeout", "timeout", "max_failed_trials", "max_cost")
 
 
 @dataclass(frozen=True)
@@ -105,13 +102,29 @@ def plan_confirmation(
         run_id = f"{name}-{earlier + 1}"
     series = 2 * earlier + options.ablate  # an ablation has no seeds of what chose its winner
     earlier_taken = None if options.ablate else taken_so_far(found, job.study)
-    confirmation = _confirmation(job, completed, options, source, series, taken=earlier_taken)
-    confirmation = replace(confirmation, notes=(*notes, *confirmation.notes))
     emulate = emulate or (job.emulated and not on)
-    confirmation = mark_broken(confirmation, [e for e in found if emulate or not e.emulated])
+    counted = [each for each in found if emulate or not each.emulated]
+    confirmation = _confirmation(
+        job,
+        completed,
+        options,
+        source,
+        series,
+        taken=earlier_taken,
+        broken=broken_settings(counted),
+    )
+    confirmation = replace(confirmation, notes=(*notes, *confirmation.notes))
+    confirmation = mark_broken(confirmation, counted)
     providers = list(dict.fromkeys(on)) or [job.provider]
     trials = [trial for trial in completed if is_candidate(trial)]
-    data = _study_data(job.study, trials, confirmation, options, providers)
+    data = confirming_study(
+        job.study,
+        trials,
+        confirmation,
+        providers,
+        seeds=options.seeds,
+        max_cost=options.max_cost,
+    )
     bundles: dict[Path, Bundle] = {}
     if source.is_dir():
         data.setdefault("trial", {})["source"] = dict.fromkeys(providers, str(source))
@@ -246,6 +259,10 @@ def _inherited_metric(
     ]
 
 
+def _key(trial: Trial) -> AssignmentKey:
+    return assignment_key(trial.parameters)
+
+
 def _value(trial: Trial) -> float:
     return trial.objective[0] if trial.objective else float("nan")
 
@@ -258,19 +275,31 @@ def _confirmation(
     series: int,
     *,
     taken: ConfirmationResult | None,
+    broken: Mapping[AssignmentKey, str],
 ) -> Confirmation:
     study = job.study
     trials = [trial for trial in completed if is_candidate(trial)]
     resource = max((trial.resource or 0 for trial in trials), default=0)
     full = [trial for trial in trials if (trial.resource or 0) == resource]
-    ranked = _distinct(top_trials(job, full, len(full)))
+    every = _distinct(top_trials(job, full, len(full)))
+    ranked = [trial for trial in every if _key(trial) not in broken]
+    if not ranked:
+        raise UsageError(
+            f"each trial of run {job.run} that measured the objective breaks a constraint when it "
+            "is repeated"
+        )
     number = job.decision.trial if options.ablate and job.decision else None
     ranked.sort(key=lambda trial: trial.number != number)
     top = ranked[: 1 if options.ablate else options.top]
-    notes: list[str] = []
-    known = {assignment_key(trial.parameters) for trial in top}
+    outranked = every[: max(map(every.index, top))] if number is None else []
+    skipped = {t.number: run for t in outranked if (run := broken.get(_key(t)))}
+    notes = [
+        f"Trial {number} is not repeated, since it breaks a constraint in run {run}."
+        for number, run in skipped.items()
+    ]
+    known = set(map(_key, top))
     if taken and taken.taken and (key := assignment_key(taken.taken.parameters)) not in known:
-        same = [trial for trial in ranked if assignment_key(trial.parameters) == key]
+        same = [trial for trial in ranked if _key(trial) == key]
         what = f"{taken.taken.label} on {taken.searched_on}, which run {taken.run} takes,"
         notes.append(
             f"{what} is repeated, too." if same else f"{what} did not run on {job.provider}."
@@ -284,7 +313,7 @@ def _confirmation(
         candidates += changes(study, top[0].parameters, completed, source, notes)
     elif options.baseline:
         candidates = with_baseline(study, candidates, completed, source, notes)
-    if len(candidates) < 2 and not options.baseline:
+    if len(candidates) < 2 and not options.baseline and (options.ablate or taken or not skipped):
         hint = "; no parameter has another default" if options.ablate else "; add --baseline"
         rest = "".join(f". {note[:-1]}" for note in notes)
         raise UsageError(f"run {job.run} has only one setting to repeat{hint}{rest}")
@@ -318,6 +347,7 @@ def _confirmation(
         fixed=options.fixed,
         train_metric=confirm.train_metric if confirm else None,
         notes=tuple(notes),
+        is_next_best=bool(skipped),
     )
 
 
@@ -336,55 +366,5 @@ def _distinct(trials: Sequence[Trial]) -> list[Trial]:
     """Return the trials without those that repeat the parameters of an earlier one."""
     kept: dict[AssignmentKey, Trial] = {}
     for trial in trials:
-        kept.setdefault(assignment_key(trial.parameters), trial)
+        kept.setdefault(_key(trial), trial)
     return list(kept.values())
-
-
-def _study_data(
-    study: Study,
-    trials: Sequence[Trial],
-    confirmation: Confirmation,
-    options: ConfirmOptions,
-    providers: Sequence[str],
-) -> Json:
-    """Return the study of the confirming run: a list of trials with the metric that decides."""
-    data: dict[str, Any] = study.to_json()
-    for name in ("early_stopping", "warm_start", "confirm", "description"):
-        data.pop(name, None)
-    seed = study.strategy.seed
-    data["strategy"] = {"name": "list", **({} if seed is None else {"seed": seed})}
-    data["initial_trials"] = [dict(c.parameters) for c in confirmation.candidates] * options.seeds
-    limits = study.limits.model_dump(mode="json", include=set(_KEPT_LIMITS), exclude_none=True)
-    count = len(data["initial_trials"])
-    data["limits"] = {"max_failed_trials": count, **limits, "max_trials": count}
-    if options.max_cost:
-        try:
-            parse_money(options.max_cost)
-        except ValueError as error:
-            raise UsageError(f"--max-cost: {error}") from error
-        data["limits"]["max_cost"] = options.max_cost
-    if study.strategy.resource:
-        amount = max((trial.resource or 0 for trial in trials), default=0)
-        data["constants"] = {**data.get("constants", {}), study.strategy.resource: amount}
-    objective = study.objectives[0].model_dump(mode="json", exclude={"target"})
-    if study.confirm and (holdout := study.confirm.metric):
-        select = data.setdefault("trial", {}).setdefault("select", {})
-        if objective["select"] == "best":
-            select[objective["metric"]] = "max" if objective["goal"] == "maximize" else "min"
-        how = select.pop(holdout, "last")
-        best = "max" if confirmation.goal == "maximize" else "min"
-        select_as = "best" if how == best else "last"
-        objective = {"metric": holdout, "goal": confirmation.goal, "select": select_as}
-    data["objective"] = objective
-    others = {confirmation.search_metric, confirmation.train_metric} - {objective["metric"], None}
-    if others:  # services read only metrics that the study names
-        metrics = data.setdefault("trial", {}).setdefault("metrics", {})
-        for name in sorted(map(str, others)):
-            metrics.setdefault(name, [])
-    for provider in providers:
-        settings = data.setdefault("providers", {}).setdefault(provider, {})
-        if own := settings.pop("limits", None):
-            settings["limits"] = {name: own[name] for name in _KEPT_LIMITS if name in own}
-        if registry.get(provider).capabilities.managed is not None:
-            settings["mode"] = "driven"
-    return data

@@ -66,7 +66,7 @@ def confirmed_trial(result: StudyResult, own: Sequence[ConfirmationResult]) -> D
         which = "it breaks" if found.is_ablation else "each breaks"
         text = (
             f"run {found.run} repeated {what} of run {result.run}, and {which} a "
-            f"constraint with some seed; `cloudtune confirm {result.run} --top N` repeats more"
+            f"constraint with some seed; `cloudtune confirm {result.run}` repeats the next best"
         )
         return Decision(None, elsewhere=False, reason=text, by=by)
     assert taken.confirmed is not None

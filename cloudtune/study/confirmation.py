@@ -32,7 +32,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What a run repeats of an earlier one. The first candidate is that run's winner."""
+    """What a run repeats of an earlier one. The first candidate is that run's winner.
+
+    If that has broken a constraint in another confirmation, it is the next best trial.
+    """
 
     run: str
     """The earlier run."""
@@ -51,6 +54,8 @@ class Confirmation:
     train_metric: str | None = None
     notes: tuple[str, ...] = ()
     """What was asked for and is not repeated as asked, and why."""
+    is_next_best: bool = False
+    """Whether better trials of the search are not repeated, as they have broken a constraint."""
 
     @staticmethod
     def from_plan(plan: Mapping[str, Any]) -> Confirmation | None:

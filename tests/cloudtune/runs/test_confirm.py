@@ -100,7 +100,11 @@ report(m=x + seed % 3, size=10 * x + int(os.environ.get("CLOUDTUNE_CONFIRM", 0))
     assert found.candidates[0].broken == found.candidates[0].seeds == 2  # then it is out
     assert found.taken is not None
     assert found.taken.number == 1
-    assert call("confirm", run) == 0
+    assert call("confirm", run) == 1
+    printed = capsys.readouterr().err
+    assert "has only one setting to repeat" in printed
+    assert f"Trial 2 is not repeated, since it breaks a constraint in run {run}-confirm" in printed
+    assert call("status", f"{run}-confirm") == 0
     printed = capsys.readouterr().out
     assert "Take: trial 1: m" in printed
     assert "Not taken, since they break a constraint when repeated: trial 2." in printed

@@ -68,10 +68,10 @@ TWO = "--top 2 --seeds 2 --fixed"
         pytest.param([("3", TWO), ("", ALL)], 2, "took trial 1, which is worse", id="before"),
         pytest.param([("", ALL), ("3", TWO)], 2, "took trial 1, which is worse", id="afterwards"),
         pytest.param([("31", TWO), ("", ALL)], 2, "has no trial to take", id="all"),
-        pytest.param([("1", TWO), ("3", TWO), ("", ALL)], 2, "2 other", id="in different ones"),
+        pytest.param([("1", TWO), ("3", TWO), ("", ALL)], 2, "has no trial to", id="in two"),
         pytest.param([("", ALL), ("3", "--ablate --seeds 2")], 2, "trial 3 is not", id="ablation"),
         pytest.param([("3", "--ablate --seeds 2")], None, "it breaks", id="only an ablation"),
-        pytest.param([("1", TWO), ("3", TWO)], None, "each breaks", id="none is left"),
+        pytest.param([("31", TWO), ("2", TWO)], None, "each breaks", id="none is left"),
         pytest.param([("", ALL), ("", ALL)], 3, "with as many seeds", id="none breaks any"),
     ],
 )
@@ -162,7 +162,29 @@ def test_a_confirmation_names_what_broke_a_constraint_earlier(
     assert call("confirm", run, "--seeds", "4") == 0
     printed = capsys.readouterr().out
     assert "Take: trial 2: m" in printed
-    assert f"when repeated: trial 3 (in run {run}-confirm)." in printed
-    assert f"The winner does not hold: it breaks a constraint in run {run}-confirm." in printed
+    assert "Winner: trial 1 is the best of the search that is repeated, with m 2.5" in printed
+    note = f"Trial 3 is not repeated, since it breaks a constraint in run {run}-confirm."
+    assert note in printed
+    confirmed = api.find_run(f"{run}-confirm-2").results().jobs[0]
+    assert {trial.parameters["x"] for trial in confirmed.trials} == {1, 2}
     assert call("status", f"{run}-confirm-2") == 0
     assert "Take: trial 2: m" in capsys.readouterr().out
+
+
+def test_an_ablation_does_not_pay_for_a_winner_that_breaks_a_constraint(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search()
+    break_in("31")
+    for name, number, code in (("ablate", 3, 4), ("ablate-2", 2, 0)):
+        assert call("confirm", run, "--ablate", "--seeds", "2") == code
+        confirmation = api.find_run(f"{run}-{name}").results().jobs[0].confirmation
+        assert confirmation is not None
+        assert confirmation.candidates[0].number == number
+    note = f"Trial 3 is not repeated, since it breaks a constraint in run {run}-ablate."
+    assert note in capsys.readouterr().out
+    break_in("2")
+    call("confirm", run, "--seeds", "2")
+    for options in ([], ["--ablate"]):
+        assert call("confirm", run, *options) == 1
+        assert "each trial of run" in capsys.readouterr().err
