@@ -23,7 +23,7 @@ import pytest
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.study.yaml_reader import is_list, is_map
 from scripts import evidence
-from tests.recorded_names import form, is_name
+from tests.recorded_names import form, is_name, is_numbered
 
 T = TypeVar("T")
 Record = Callable[[str, object], None]
@@ -46,7 +46,7 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z_]*")
 """A word of a service, such as that of a choice; a name or a measurement has other characters."""
 _MASKS = ("USER", "MASKED")
 """What is in place of a name or a secret."""
-_KEYS = ("Name", "ChannelName", "parameterId", "metricId", "Key")
+NAMES_OF_ITEMS = ("Name", "ChannelName", "parameterId", "metricId", "Key")
 """What names the items of a list, of which the emulator has the same."""
 _LOG = re.compile(
     r"(Termination reason: Error\.).*(To find out more about why your job)", re.DOTALL
@@ -188,30 +188,35 @@ def _forms(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str]]
         if bool(recorded) != bool(emulated):
             yield f"{path}[]", "missing" if recorded else "added"
         elif recorded and emulated:
-            found = dict(_forms(_merged(recorded), _merged(emulated), f"{path}[]"))
-            yield from {**dict(_item_forms(recorded, emulated, f"{path}[]")), **found}.items()
+            found = [
+                (at, how)
+                for at, how in _forms(_merged(recorded), _merged(emulated), f"{path}[]")
+                if how in {"missing", "added"}
+            ]
+            yield from dict([*_item_forms(recorded, emulated, f"{path}[]"), *found]).items()
     elif _kind(recorded, path) != _kind(emulated, path):
         yield path, f"{_kind(recorded, path)}, not {_kind(emulated, path)}"
 
 
 def _item_forms(recorded: list[Any], emulated: list[Any], path: str) -> Iterator[tuple[str, str]]:
-    """Yield which recorded items lack what all emulated ones have, or have it in another type."""
+    """Yield where a recorded item lacks what all emulated ones have, or has it in another type."""
+    kinds = {_kind(each, path) for each in emulated}
     maps = [each for each in emulated if is_map(each)]
-    if not maps:
-        return
-    common = {key for key in maps[0] if all(key in each for each in maps)}
+    common = {key for key in maps[0] if all(key in each for each in maps)} if maps else set[str]()
     for item in recorded:
-        if not is_map(item):
-            if not _is_left_out(item):
-                yield path, f"{_kind(item, path)}, not dict"
+        if _is_left_out(item):
             continue
-        for key in common - item.keys():
-            yield f"{path}.{key}", "added"
-        for key, value in item.items():
-            at = f"{path}.{key}"
-            kinds = {_kind(each[key], at) for each in maps if key in each}
-            if kinds and _kind(value, at) not in kinds and not _is_left_out(value):
-                yield at, f"{_kind(value, at)}, not {' or '.join(sorted(kinds))}"
+        if kinds and _kind(item, path) not in kinds:
+            yield path, f"{_kind(item, path)}, not {' or '.join(sorted(kinds))}"
+        elif is_map(item):
+            for key in common - item.keys():
+                yield f"{path}.{key}", "added"
+            for key, value in item.items():
+                own = [each[key] for each in maps if key in each]
+                yield from _item_forms([value], own, f"{path}.{key}")
+        elif is_list(item):
+            own = [part for each in emulated if is_list(each) for part in each]
+            yield from _item_forms(item, own, f"{path}[]")
 
 
 def _values(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -237,8 +242,11 @@ def _values(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str]
         or (_is_compared(path, recorded) and not is_alike(recorded, emulated, path))
     ):
         yield path, f"{recorded!r}, not {emulated!r}"
-    elif isinstance(recorded, str) and is_name(path) and form(recorded) != form(str(emulated)):
-        yield path, f"the form {form(recorded)!r}, not {form(str(emulated))!r}"
+    elif isinstance(recorded, str) and is_name(path):
+        if form(recorded) != form(str(emulated)):
+            yield path, f"the form {form(recorded)!r}, not {form(str(emulated))!r}"
+        elif is_numbered(str(emulated)) and not is_numbered(recorded):
+            yield path, f"{recorded!r} ends with no number"
 
 
 def _parsed(*values: Any) -> tuple[Any, ...]:
@@ -255,7 +263,7 @@ def _named(
     recorded: list[Any], emulated: list[Any]
 ) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """Return the items of two lists by their names; None if they have none."""
-    for key in _KEYS:
+    for key in NAMES_OF_ITEMS:
         if all(is_map(each) and key in each for each in (*recorded, *emulated)):
             found = [{str(each[key]): each for each in many} for many in (recorded, emulated)]
             return found[0], found[1]

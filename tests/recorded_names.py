@@ -23,6 +23,7 @@ _WORDS = frozenset(
 _PARTITIONS = {"aws-cn": "aws", "aws-us-gov": "aws"}
 """Parts of Amazon's addresses that depend on the region alone."""
 _PARTS = re.compile(r"([/:])")
+_NUMBER = re.compile(r"\d+|#|MASKED")
 
 
 def is_name(path: str) -> bool:
@@ -44,11 +45,21 @@ def form(address: str) -> str:
     )
 
 
+def is_numbered(address: str) -> bool:
+    """Return whether an address ends with a number, or with what masks it."""
+    end = address.rpartition("/")[2]
+    return "/" in address and bool(_NUMBER.fullmatch(end))
+
+
 class Names:
     """The names of one recorded sequence, and what the emulator has in their places."""
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
+        self._recorded: dict[str, str] = {}
+        """The recorded names by the emulator's."""
+        self._ends: dict[str, str] = {}
+        """The emulator's last parts of addresses by the recorded ones."""
 
     def differences(self, recorded: Any, emulated: Any) -> Iterator[tuple[str, str]]:
         """Yield where a name of an answer stands for another one than before."""
@@ -56,10 +67,13 @@ class Names:
         for path, old, new in pairs:
             if self._known.setdefault(old, new) != new:
                 yield path, f"{old!r} is {new!r}, and was {self._known[old]!r}"
+            elif self._recorded.setdefault(new, old) != old:
+                yield path, f"{old!r} is {new!r}, and so was {self._recorded[new]!r}"
         for path, old, new in pairs:
             last, shown = (each.rpartition("/")[2] for each in (old, new))
-            if "/" in old and self._known.get(last, shown) != shown:
-                yield path, f"{old!r} ends with a name, and {new!r} not with {self._known[last]!r}"
+            known = self._known.get(last) or self._ends.setdefault(last, shown)
+            if "/" in old and known != shown:
+                yield path, f"{old!r} ends with a name, and {new!r} not with {known!r}"
 
 
 def _pairs(recorded: Any, emulated: Any, path: str) -> Iterator[tuple[str, str, str]]:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from cloudtune.study.yaml_reader import is_list, is_map
+from tests.recorded import NAMES_OF_ITEMS
 from tests.recorded_jobs import NAMES, name_of
 
 Space = dict[str, list[Mapping[str, Any]]]
 """The specifications of each parameter; several definitions of one job may have their own."""
 _TAG = "_aml_system_"
+_TOKEN = re.compile(r"(?:pageToken|skiptoken|start)=([^&]+)", re.IGNORECASE)
 
 
 def impossible_trials(recording: Mapping[str, Any]) -> Iterator[str]:
     """Yield which jobs and trials an answer has twice, and which values no trial can have."""
     calls = [each for each in recording["sequence"] if is_map(each["answer"])]
+    yield from _on_two_pages(calls)
     spaces: dict[str, Space] = {}
     for item in calls:
         for about in (_body(item["request"]), item["answer"]):
@@ -36,17 +41,50 @@ def impossible_trials(recording: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _twice(operation: str, value: Any) -> Iterator[str]:
-    """Yield the jobs and trials that a list has twice."""
-    if is_list(value):
-        seen: set[str] = set()
-        for each in value:
-            row = each.get("TrainingJob", each) if is_map(each) else None
-            key = name_of(row) if is_map(row) else ""
-            if key and key in seen:
-                yield f"{operation}: {key} is listed twice"
-            seen.add(key)
+    """Yield the jobs, trials, parameters and metrics that a list has twice."""
+    seen: set[str] = set()
+    for key in _keys(value):
+        if key in seen:
+            yield f"{operation}: {key} is listed twice"
+        seen.add(key)
     for each in value.values() if is_map(value) else value if is_list(value) else ():
         yield from _twice(operation, each)
+
+
+def _keys(value: Any) -> Iterator[str]:
+    """Yield what names each item of a list."""
+    for each in value if is_list(value) else ():
+        row: Any = each.get("TrainingJob", each) if is_map(each) else {}
+        names = [f"{key} {row[key]}" for key in NAMES_OF_ITEMS if key in row]
+        if "id" in row and ("parameters" in row or "finalMeasurement" in row):
+            names.insert(0, f"trial {row['id']}")
+        yield from [key for key in (name_of(row), *names) if key.strip()][:1]
+
+
+def _on_two_pages(calls: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the jobs and trials that two pages of one list have."""
+    seen: dict[tuple[str, str], set[str]] = {}
+    for item in calls:
+        operation, request, answer = item["operation"], item["request"], item["answer"]
+        rows = {key for value in answer.values() for key in _keys(value)}
+        before = seen.get((operation, _token(request)), set[str]())
+        for key in sorted(rows & before):
+            yield f"{operation}: {key} is listed twice, on two pages"
+        if token := _token(answer):
+            seen[operation, token] = rows | before
+
+
+def _token(value: Mapping[str, Any]) -> str:
+    """Return the token of a page in a request, or that of the next page in an answer."""
+    query, following = value.get("query"), value.get("next")
+    texts = [value.get(name) for name in ("nextPageToken", "NextToken")]
+    if is_map(query):
+        texts.append(query.get("start"))
+    addresses = [value.get(name) for name in ("path", "url", "nextLink")]
+    addresses += [following.get("href")] if is_map(following) else []
+    found = [_TOKEN.search(str(each)) for each in addresses]
+    texts += [unquote(each[1]) for each in found if each]
+    return next((str(each) for each in texts if each), "")
 
 
 def _body(request: Mapping[str, Any]) -> Mapping[str, Any]:

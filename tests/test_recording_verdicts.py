@@ -134,6 +134,13 @@ def swept(more: dict[str, Any]) -> dict[str, Any]:
     return known
 
 
+def stateless(trials: list[dict[str, Any]]) -> None:
+    """Repeat a trial, and take the states of all."""
+    trials.append(trials[0])
+    for each in trials:
+        each.pop("state", None)
+
+
 def unmeasured(trials: list[dict[str, Any]]) -> None:
     """Take the measurement from a trial, and give it milk."""
     del trials[2]["finalMeasurement"]
@@ -521,6 +528,11 @@ VERDICTS: dict[str, tuple[Any, str]] = {
         trials_of(lambda trials: trials.append(trials[0])),
         "trial 1 is listed twice",
     ),
+    "vertex-parameter-twice": (
+        trials_of(lambda trials: trials[0]["parameters"].append(trials[0]["parameters"][0])),
+        "parameterId lr is listed twice",
+    ),
+    "vertex-trial-twice-stateless": (trials_of(stateless), "trial 1 is listed twice"),
     "vertex-trial-value": (
         trials_of(lambda trials: trials[0]["parameters"][0].update(value=7.5)),
         "trial 1 has lr 7.5, not within [{",

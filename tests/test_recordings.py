@@ -85,62 +85,79 @@ def test_a_number_that_is_altered_fails_or_is_named(file: Path) -> None:
 A, B, C = ({"state": each} for each in "ABC")
 
 
-@pytest.mark.parametrize(
-    ("known", "emulated", "found"),
-    [
-        ({"Code": "Foo"}, {"Code": "Bar"}, [(".Code", "'Foo', not 'Bar'")]),
-        ({"code": 404}, {"code": 405}, [(".code", "404, not 405")]),
-        ({"code": "E1"}, {"code": "E2"}, [(".code", "'E1', not 'E2'")]),
-        ({"Time": "2024-05-01T10:00:00-07:00"}, {"Time": 1.7e9}, []),
-        ({"Time": "2024-05-01T10:00:00.5+00:00"}, {"Time": "2024-05-01T10:00:00Z"}, []),
-        ({"XArn": "arn:aws-cn:sagemaker:r:1:a"}, {"XArn": "arn:aws:sagemaker:r:1:a"}, []),
-        ({"XArn": "arn:aws-us-gov:s3:::a"}, {"XArn": "arn:aws:s3:::a"}, []),
-        ({"Message": "No 1."}, {"Message": "No 2."}, []),
-        ({"Message": "No #."}, {"Message": "No cake."}, []),
-        (
-            {"Message": "No (#)."},
-            {"Message": "No cake."},
-            [(".Message", "'No (#).', not 'No cake.'")],
-        ),
-        (
-            {"XArn": "arn:aws:sagemaker:r:1:training-job/a"},
-            {"XArn": "arn:aws:sagemaker:r:1:a"},
-            [
-                (
-                    ".XArn",
-                    "the form 'arn:aws:sagemaker:*:*:training-job/*', "
-                    "not 'arn:aws:sagemaker:*:*:*'",
-                )
-            ],
-        ),
-        ({"Message": "a"}, {"Message": "b"}, [(".Message", "'a', not 'b'")]),
-        ({"StatusMessage": "a"}, {"StatusMessage": "b"}, [(".StatusMessage", "'a', not 'b'")]),
-        ({"x": [{"a": 1}, {}]}, {"x": [{"a": 1}]}, [(".x[].a", "added")]),
-        ({"x": [{"a": 1}, {}]}, {"x": [{"a": 1}, {}]}, []),
-        ({"x": [{"a": "1"}, {"a": 1}]}, {"x": [{"a": 1}]}, [(".x[].a", "text, not number")]),
-        (
-            {"x": ["a", {"a": 1}]},
-            {"x": [{"a": 1}]},
-            [(".x[]", "text, not dict"), (".x[]", "a is not there, or not in this order")],
-        ),
-        ({"x": [A]}, {"x": [B]}, [(".x[].state", "'A', not 'B'")]),
-        ({"x": [A, A, B]}, {"x": [A, B]}, []),
-        ({"x": [A, C]}, {"x": [A, B, C]}, []),
-        ({"x": [A, B]}, {"x": [B]}, [(".x[]", f"{A} is not there, or not in this order")]),
-        ({"x": [A, B]}, {"x": [B, A]}, [(".x[]", f"{B} is not there, or not in this order")]),
-        ({"x": [A, B]}, {"x": [{}, B]}, [(".x[]", f"{A} is not there, or not in this order")]),
-        (
-            {"x": [{"y": [A]}, {"y": [B]}]},
-            {"x": [{"y": [B]}]},
-            [(".x[]", "{'y': [{'state': 'A'}]} is not there, or not in this order")],
-        ),
-        (
-            {"x": [{"y": [{"a": 1}]}, {"y": [{"b": 1}]}]},
-            {"x": [{"y": [{"b": 1}]}]},
-            [(".x[].y[].b", "added"), (".x[].y[].a", "missing")],
-        ),
-    ],
-)
+DIFFERENCES: list[tuple[Any, Any, list[tuple[str, str]]]] = [
+    ({"Code": "Foo"}, {"Code": "Bar"}, [(".Code", "'Foo', not 'Bar'")]),
+    ({"code": 404}, {"code": 405}, [(".code", "404, not 405")]),
+    ({"code": "E1"}, {"code": "E2"}, [(".code", "'E1', not 'E2'")]),
+    ({"Time": "2024-05-01T10:00:00-07:00"}, {"Time": 1.7e9}, []),
+    ({"Time": "2024-05-01T10:00:00.5+00:00"}, {"Time": "2024-05-01T10:00:00Z"}, []),
+    ({"XArn": "arn:aws-cn:sagemaker:r:1:a"}, {"XArn": "arn:aws:sagemaker:r:1:a"}, []),
+    ({"XArn": "arn:aws-us-gov:s3:::a"}, {"XArn": "arn:aws:s3:::a"}, []),
+    ({"Message": "No 1."}, {"Message": "No 2."}, []),
+    ({"Message": "No #."}, {"Message": "No cake."}, []),
+    (
+        {"Message": "No (#)."},
+        {"Message": "No cake."},
+        [(".Message", "'No (#).', not 'No cake.'")],
+    ),
+    (
+        {"XArn": "arn:aws:sagemaker:r:1:training-job/a"},
+        {"XArn": "arn:aws:sagemaker:r:1:a"},
+        [
+            (
+                ".XArn",
+                "the form 'arn:aws:sagemaker:*:*:training-job/*', not 'arn:aws:sagemaker:*:*:*'",
+            )
+        ],
+    ),
+    ({"Message": "a"}, {"Message": "b"}, [(".Message", "'a', not 'b'")]),
+    ({"StatusMessage": "a"}, {"StatusMessage": "b"}, [(".StatusMessage", "'a', not 'b'")]),
+    ({"x": [{"a": 1}, {}]}, {"x": [{"a": 1}]}, [(".x[].a", "added")]),
+    ({"x": [{"a": 1}, {}]}, {"x": [{"a": 1}, {}]}, []),
+    ({"x": [{"a": "1"}, {"a": 1}]}, {"x": [{"a": 1}]}, [(".x[].a", "text, not number")]),
+    (
+        {"x": ["a", {"a": 1}]},
+        {"x": [{"a": 1}]},
+        [(".x[]", "text, not dict"), (".x[]", "a is not there, or not in this order")],
+    ),
+    (
+        {"x": [{"a": {"b": "1"}}, {"a": {"b": 1}}]},
+        {"x": [{"a": {"b": 1}}]},
+        [(".x[].a.b", "text, not number")],
+    ),
+    (
+        {"x": [{"a": {"b": 1}}, {"a": {}}, {"a": {"b": 2}}]},
+        {"x": [{"a": {"b": 1}}]},
+        [(".x[].a.b", "added")],
+    ),
+    ({"x": [1, "1"]}, {"x": [1]}, [(".x[]", "text, not number")]),
+    ({"x": [{"a": "1"}, {"a": 1}]}, {"x": [{"a": 1}, {"a": "1"}]}, []),
+    ({"name": "p/operations/1"}, {"name": "p/operations/2"}, []),
+    (
+        {"name": "p/operations/a"},
+        {"name": "p/operations/2"},
+        [(".name", "'p/operations/a' ends with no number")],
+    ),
+    ({"x": [A]}, {"x": [B]}, [(".x[].state", "'A', not 'B'")]),
+    ({"x": [A, A, B]}, {"x": [A, B]}, []),
+    ({"x": [A, C]}, {"x": [A, B, C]}, []),
+    ({"x": [A, B]}, {"x": [B]}, [(".x[]", f"{A} is not there, or not in this order")]),
+    ({"x": [A, B]}, {"x": [B, A]}, [(".x[]", f"{B} is not there, or not in this order")]),
+    ({"x": [A, B]}, {"x": [{}, B]}, [(".x[]", f"{A} is not there, or not in this order")]),
+    (
+        {"x": [{"y": [A]}, {"y": [B]}]},
+        {"x": [{"y": [B]}]},
+        [(".x[]", "{'y': [{'state': 'A'}]} is not there, or not in this order")],
+    ),
+    (
+        {"x": [{"y": [{"a": 1}]}, {"y": [{"b": 1}]}]},
+        {"x": [{"y": [{"b": 1}]}]},
+        [(".x[].y[].b", "added"), (".x[].y[].a", "missing")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("known", "emulated", "found"), DIFFERENCES)
 def test_states_and_errors_are_compared_in_order(
     known: Any, emulated: Any, found: list[tuple[str, str]]
 ) -> None:
@@ -157,3 +174,8 @@ def test_equal_names_stay_equal_in_a_sequence() -> None:
     assert changed == [(".Name", "'a' is 'c', and was 'b'")]
     ((path, how),) = names.differences({"YArn": "y:job/a"}, {"YArn": "y:job/c"})
     assert (path, how) == (".YArn", "'y:job/a' ends with a name, and 'y:job/c' not with 'b'")
+    ((path, how),) = names.differences({"Name": "d"}, {"Name": "b"})
+    assert (path, how) == (".Name", "'d' is 'b', and so was 'a'")
+    assert not [*names.differences({"name": "p/jobs/1"}, {"name": "q/jobs/2"})]
+    ((path, how),) = names.differences({"name": "p/operations/1"}, {"name": "q/operations/3"})
+    assert how == "'p/operations/1' ends with a name, and 'q/operations/3' not with '2'"

@@ -14,6 +14,8 @@ _LIST = "/v1/projects/PROJECT/locations/us-central1/customJobs"
 _SECONDS = {"created": 0, "QUEUED": 1, "PENDING": 2, "RUNNING": 5, "CANCELLING": 8, "CANCELLED": 10}
 """After how many seconds a job enters a state; ``created`` is PENDING, not yet queued."""
 Calls = list[dict[str, Any]]
+JOB = "projects/cloud-custodian/locations/us-central1/customJobs/6868698075574042624"
+SAME = JOB.replace("customJobs", "operations")
 
 
 def _job(word: str) -> dict[str, Any]:
@@ -71,6 +73,23 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     "vertex-back-in-the-queue": (
         sequence("PENDING QUEUED cancel CANCELLED"),
         "GetCustomJob .state: 'JOB_STATE_QUEUED', not 'JOB_STATE_PENDING'",
+    ),
+    "vertex-on-two-pages": (
+        sequence("[QUEUED+] [QUEUED]"),
+        "ListCustomJobs: projects/cloud-custodian/locations/us-central1/customJobs/6868698075574042"
+        "624 is listed twice, on two pages",
+    ),
+    "vertex-operation-number": (
+        sequence("cancel CANCELLED delete", lambda calls: calls[-1]["answer"].update(name=JOB)),
+        "DeleteCustomJob .name: the form 'projects/*/locations/*/customJobs/*', not",
+    ),
+    "vertex-operation-of-the-job": (
+        sequence("cancel CANCELLED delete", lambda calls: calls[-1]["answer"].update(name=SAME)),
+        "operations/6868698075574042624' ends with a name, and",
+    ),
+    "vertex-two-names": (
+        sequence("QUEUED QUEUED", lambda calls: calls[-1]["answer"].update(name=f"{JOB}1")),
+        "customJobs/68686980755740426241' is 'projects/",
     ),
     "vertex-row-key": (
         sequence("[QUEUED]", lambda calls: calls[1]["answer"]["customJobs"][0].pop("displayName")),
