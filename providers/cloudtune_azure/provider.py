@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cloudtune.provider.trial_files import TrialFiles
     from cloudtune.provider.uploads import Uploads
     from cloudtune.results import Started, Trial
+    from cloudtune_azure.client import AzureClient
 
 
 class AzureProvider(BaseProvider[AzureSettings]):
@@ -89,10 +90,9 @@ class AzureProvider(BaseProvider[AzureSettings]):
 
     def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return a client of sweeps; raises what the base class names."""
-        from cloudtune_azure.client import connect
         from cloudtune_azure.tuning_client import SweepClient
 
-        return SweepClient(connect(plan, context), plan, context)
+        return SweepClient(_connect(plan, context), plan, context)
 
     def job_settings(self, job: str, given: Mapping[str, Any]) -> Json:
         """Return the subscription, resource group and workspace in the id of a job."""
@@ -102,10 +102,9 @@ class AzureProvider(BaseProvider[AzureSettings]):
 
     def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:
         """Return the job with a name or a full id; raises what the base class names."""
-        from cloudtune_azure.client import connect
         from cloudtune_azure.job_description import describe_job
 
-        return describe_job(connect(plan, context), job)
+        return describe_job(_connect(plan, context), job)
 
     def outline(self, plan: Plan) -> Mapping[str, str]:
         """Return what a run uses and creates there, in words."""
@@ -116,9 +115,8 @@ class AzureProvider(BaseProvider[AzureSettings]):
     def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
         """Yield what read-only calls show of the workspace; raises what the base class names."""
         from cloudtune_azure.account import check_account
-        from cloudtune_azure.client import connect
 
-        yield from check_account(connect(plan, context), plan)
+        yield from check_account(_connect(plan, context), plan)
 
     def policies(self, plan: Plan) -> Iterator[Policy]:
         """Return the smallest roles of the caller and of the jobs."""
@@ -128,34 +126,36 @@ class AzureProvider(BaseProvider[AzureSettings]):
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
         """Return the lines of the log of a trial's last job; raises what the base class names."""
-        from cloudtune_azure.client import connect
         from cloudtune_azure.console import read_log
 
-        return read_log(connect(plan, context), str(trial.id)) if trial.id else None
+        return read_log(_connect(plan, context), str(trial.id)) if trial.id else None
 
     def trial_files(
         self, plan: Plan, context: JobContext, trial: Trial, started: Started
     ) -> TrialFiles:
         """Return a trial's files in the datastore; raises what the base class names."""
-        from cloudtune_azure.client import connect
         from cloudtune_azure.trial_files import emulated_files, trial_files
 
         if plan.facts.emulated and context.emulator is None:
             return emulated_files(plan, context, started)
-        return trial_files(connect(plan, context), plan, started)
+        return trial_files(_connect(plan, context), plan, started)
 
     def uploads(self, plan: Plan, context: JobContext) -> Uploads | None:
         """Return a run's inputs and outputs there; raises what the base class names."""
-        from cloudtune_azure.client import connect
         from cloudtune_azure.uploads import find_uploads
 
-        return find_uploads(connect(plan, context), plan)
+        return find_uploads(_connect(plan, context), plan)
 
     def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
         """Return the jobs of the trials; nothing is sent; raises what the base class names."""
-        from cloudtune_azure.client import connect
         from cloudtune_azure.training_client import AzureJobs
         from cloudtune_azure.uploads import upload
 
-        client = connect(plan, context)
+        client = _connect(plan, context)
         return AzureJobs(client, plan, context, partial(upload, client, plan, context))
+
+
+def _connect(plan: Plan, context: JobContext) -> AzureClient:
+    from cloudtune_azure.client import connect
+
+    return connect(plan, context)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import cache
 
 from cloudtune.provider import (
     JobContext,
@@ -18,7 +19,7 @@ from cloudtune.provider import (
     format_value,
     start_constants,
 )
-from cloudtune.provider.secrets import Mask, resolve_secrets
+from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.results import Started
 from cloudtune_azure import response
 from cloudtune_azure.client import AzureClient
@@ -26,27 +27,21 @@ from cloudtune_azure.console import log_address, tracking_address
 from cloudtune_azure.errors import AzureError
 from cloudtune_azure.launcher_contract import AFTER_STEP
 from cloudtune_azure.metrics import Curve
-from cloudtune_azure.request.training_job import CHECKPOINT, JOB, command, outputs_folder, run_tag
-from cloudtune_azure.settings import AzureSettings
+from cloudtune_azure.request.training_job import CHECKPOINT, JOB, command, run_tag
+from cloudtune_azure.runs import Runs
 
-POLL_SECONDS = 15.0
-POLL_SECONDS_EMULATED = 0.25
-SECONDS_PER_JOB = 2.0
-"""Chosen: with more running jobs, polls are further apart. The service has a limit of its own,
-which a recording reached (sweep_submit_2022-10_throttled)."""
 _FEW_JOBS = 2
 """Up to so many jobs are read one by one; the list also has the jobs that have ended. Those that
 it lacks are read one by one, too."""
 
 
-class AzureJobs:
+class AzureJobs(Runs):
     """The jobs of one run: the `TrainingJobs` of Azure.
 
-    Names of jobs are cloudtune's own: a second job with the same name is an update of the first.
+    A second job with the same name is an update of the first.
     """
 
     enforces_trial_timeout = False  # whether the service's limit counts the queue is not verified
-    hidden_seconds = 0.0
 
     def __init__(
         self, client: AzureClient, plan: Plan, context: JobContext, upload: Callable[[], None]
@@ -62,29 +57,14 @@ class AzureJobs:
         Raises:
             UsageError: If a variable that trials take from the environment is not set.
         """
-        assert isinstance(plan.settings, AzureSettings)
-        self._client = client
-        self._plan = plan
-        self._context = context
-        self._settings = plan.settings
-        self._upload = upload
-        self._is_uploaded = False
+        super().__init__(client, plan, context)
+        self._upload = cache(upload)
         self._variables: Json = resolve_secrets(
             {"env": plan.request["properties"].get("environmentVariables") or {}}, plan.study
         )["env"]
-        self._hide = Mask(plan.study).hide
-        self._curves: dict[str, Curve] = {}
         self._ended: dict[str, Json] = {}
         self._failures: dict[str, tuple[str, bool]] = {}
-        self._running = 0
         self._can_list = True
-
-    @property
-    def poll_seconds(self) -> float:
-        """Seconds between two polls, which bound the calls a second."""
-        if self._client.emulated:
-            return POLL_SECONDS_EMULATED
-        return max(POLL_SECONDS, self._running * SECONDS_PER_JOB)
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the job of a trial's start."""
@@ -98,9 +78,7 @@ class AzureJobs:
             ProviderError: If the code or the data cannot be stored, or the call fails.
         """
         assert started.id is not None
-        if not self._is_uploaded:
-            self._upload()
-            self._is_uploaded = True
+        self._upload()
         self._client.put_job(started.id, self._request(started))
 
     def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:
@@ -161,16 +139,12 @@ class AzureJobs:
 
     def _training_job(self, started: Started, job: Json) -> TrainingJob:
         name = str(job["name"])
-        curve = self._curves.setdefault(name, Curve(hide=self._hide))
         is_over, word = response.has_ended(job), response.status(job)
         tracking = tracking_address(job)
         state = response.trial_state(job)
         if tracking and state != "waiting":
-            try:
-                curve.read(self._client, tracking, name, is_over=is_over)
-            except AzureError as error:
-                if not error.not_found:  # the run begins with the job
-                    raise
+            self._read(name, tracking, is_over=is_over)
+        curve = self._curve(name)
         if curve.problem:
             return self._fail(started, job, curve)
         reason, lost = curve.failure, False
@@ -185,9 +159,9 @@ class AzureJobs:
             started=began or curve.started,
             ended=(ended or time.time()) if is_over else None,
             reason=reason if state == "failed" else "",
-            machine=self._settings.instance_type or self._settings.compute or curve.machine,
+            machine=self._machine(curve),
             log=log_address(self._context, job),
-            artifacts=self._artifacts(started),
+            artifacts=self._artifacts(started.checkpoint_number),
             lost=lost,
         )
 
@@ -208,9 +182,5 @@ class AzureJobs:
             ended=time.time(),
             reason=curve.problem,
             log=log_address(self._context, job),
-            artifacts=self._artifacts(started),
+            artifacts=self._artifacts(started.checkpoint_number),
         )
-
-    def _artifacts(self, started: Started) -> str:
-        folder = outputs_folder(self._plan.facts, self._settings)
-        return f"{folder}/{started.checkpoint_number}/output"

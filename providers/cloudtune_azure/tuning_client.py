@@ -22,7 +22,7 @@ from cloudtune.provider import (
     is_map,
     merge_json,
 )
-from cloudtune.provider.secrets import Mask, resolve_secrets
+from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.results import TrialState
 from cloudtune_azure import response
 from cloudtune_azure.client import AzureClient
@@ -32,9 +32,8 @@ from cloudtune_azure.job_description import created, to_seconds
 from cloudtune_azure.launcher_contract import flatten, trial_number
 from cloudtune_azure.metrics import Curve
 from cloudtune_azure.request.rest import seconds
-from cloudtune_azure.request.training_job import outputs_folder
-from cloudtune_azure.settings import NAME, AzureSettings
-from cloudtune_azure.training_client import POLL_SECONDS, POLL_SECONDS_EMULATED, SECONDS_PER_JOB
+from cloudtune_azure.runs import Runs
+from cloudtune_azure.settings import NAME
 from cloudtune_azure.uploads import upload
 
 _TAG = "_aml_system_"
@@ -43,36 +42,20 @@ _MAX_INCOMPLETE_POLLS = 3
 """How many polls an ended sweep waits for the ends of its trials."""
 
 
-class SweepClient:
+class SweepClient(Runs):
     """Creates, polls and stops one sweep: the `JobClient` of Azure.
 
-    The name of the sweep is cloudtune's own: a second PUT of the name is an update of the first.
+    A second PUT of its name is an update of the first.
     """
-
-    hidden_seconds = 0.0
 
     def __init__(self, client: AzureClient, plan: Plan, context: JobContext) -> None:
         """Create the client without calling Azure."""
-        assert isinstance(plan.settings, AzureSettings)
-        self._client = client
-        self._plan = plan
-        self._context = context
-        self._settings = plan.settings
+        super().__init__(client, plan, context)
         self._names: Collection[str] = plan.fitted.study.parameters.keys()
-        self._hide = Mask(plan.study).hide
-        self._curves: dict[str, Curve] = {}
         self._ended: dict[str, RawTrial] = {}
         self._incomplete_polls = 0
-        self._running = 0
         self._is_busy = False
         """Whether Azure has refused a call of this poll for the moment."""
-
-    @property
-    def poll_seconds(self) -> float:
-        """Seconds between two polls, which bound the calls a second."""
-        if self._client.emulated:
-            return POLL_SECONDS_EMULATED
-        return max(POLL_SECONDS, self._running * SECONDS_PER_JOB)
 
     def submit(self, request: Json) -> JobRef:
         """Upload code and data, and create the sweep.
@@ -162,9 +145,9 @@ class SweepClient:
         word = str(row.get("status") or "NotStarted")
         state = response.STATES.get(word, "unknown")
         is_over = word in response.ENDED
-        curve = self._curves.setdefault(name, Curve(hide=self._hide))
-        if state != "waiting" and not self._read(curve, name, is_over=is_over):
+        if state != "waiting" and not self._can_read(name, is_over=is_over):
             state, is_over = "running", False  # its end is reported with its measurements
+        curve = self._curve(name)
         began = to_seconds(row.get("startTimeUtc")) or curve.started
         ended = to_seconds(row.get("endTimeUtc")) or time.time()
         reason = ""
@@ -192,28 +175,20 @@ class SweepClient:
             started=began,
             ended=ended if is_over else None,
             reason=reason,
-            machine=self._settings.instance_type or self._settings.compute or curve.machine,
+            machine=self._machine(curve),
             log=run_address(self._context, self._plan.facts.data, name),
-            artifacts=self._artifacts(number),
+            artifacts=None if self._plan.facts.attached is not None else self._artifacts(number),
         )
 
-    def _artifacts(self, number: int) -> str | None:
-        if self._plan.facts.attached is not None:
-            return None
-        return f"{outputs_folder(self._plan.facts, self._settings)}/{number}/output"
-
-    def _read(self, curve: Curve, name: str, *, is_over: bool) -> bool:
+    def _can_read(self, name: str, *, is_over: bool) -> bool:
         """Read what is new of a trial; return whether Azure was not too busy for that.
 
         Then the next poll reads it, and this one no other trial either.
         """
-        if self._is_busy:
-            return False
         try:
-            curve.read(self._client, self._tracking, name, is_over=is_over)
+            if not self._is_busy:
+                self._read(name, self._tracking, is_over=is_over)
         except AzureError as error:
-            if error.not_found:  # the run begins with the job
-                return True
             if not error.retryable:
                 raise
             self._is_busy = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 
 from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value, start_constants
 from cloudtune.provider.secrets import resolve_secrets
@@ -49,8 +50,7 @@ class SageMakerJobs:
         self._aws = aws
         self._plan = plan
         self._context = context
-        self._upload = upload
-        self._is_uploaded = False
+        self._upload = cache(upload)
         self._run = plan.facts.run_id
         self._template = resolve_secrets(plan.request, plan.study)
         self._reader = metrics.MetricReader(aws, plan)
@@ -71,9 +71,7 @@ class SageMakerJobs:
             ProviderError: If the code or the data cannot be stored, the call fails, or another run
                 has a job of this name.
         """
-        if not self._is_uploaded:
-            self._upload()
-            self._is_uploaded = True
+        self._upload()
         request = self._request(started)
         try:
             self._aws.call("sagemaker", "create_training_job", **request)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 
 from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value, start_constants
 from cloudtune.provider.secrets import resolve_secrets
@@ -59,8 +60,7 @@ class VertexJobs:
         self._google = google
         self._plan = plan
         self._context = context
-        self._upload = upload
-        self._is_uploaded = False
+        self._upload = cache(upload)
         self._template = resolve_secrets(plan.request, plan.study, escape=escape, allow_empty=False)
         self._reader = CurveReader(google, plan.facts, required=True)
         self._full_names: dict[str, str] = {}
@@ -85,9 +85,7 @@ class VertexJobs:
             ProviderError: If the code or the data cannot be stored, or the call fails.
         """
         assert started.id is not None
-        if not self._is_uploaded:
-            self._upload()
-            self._is_uploaded = True
+        self._upload()
         self._full_names[started.id] = self._google.create(self._request(started))["name"]
 
     def poll(self, starts: Sequence[Started]) -> dict[str, TrainingJob]:

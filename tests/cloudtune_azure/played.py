@@ -27,7 +27,7 @@ from tests.played_service import PlayedService
 class Played(PlayedService):
     PROVIDER = "azure"
     SETTINGS = WORKSPACE
-    POLLING = "cloudtune_azure.training_client"
+    POLLING = "cloudtune_azure.runs"
     OPERATIONS: ClassVar = {
         "create": "PutJob",
         "list": "ListJobs",

@@ -103,7 +103,7 @@ NO_SWEEPS: list[dict[str, Any]] = [
 def test_what_is_no_sweep_is_refused(over: dict[str, Any]) -> None:
     with pytest.raises(ServiceError) as refused:
         study_of({**REQUEST, **over})
-    assert refused.value.status == 400
+    assert refused.value.response().status == 400
 
 
 _CURVES = """

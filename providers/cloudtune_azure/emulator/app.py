@@ -23,6 +23,7 @@ from cloudtune_azure.emulator.errors import (
     expired,
     failed,
     forbidden,
+    service_error,
     throttled,
     timed_out,
     unauthorized,
@@ -66,7 +67,7 @@ class AzureApp(App):
 
     def refuse_as_unable(self, environ: WSGIEnvironment, reason: str) -> Response:
         """Return a refusal because of this machine."""
-        return ServiceError(507, "ServiceError", reason).response()
+        return service_error(507, "ServiceError", reason).response()
 
     def denied(self, operation: str) -> ServiceError:
         """Return the refusal of an operation."""
@@ -90,7 +91,7 @@ class AzureApp(App):
         method: str = environ["REQUEST_METHOD"]
         found = find_operation(OPERATIONS, method, path)
         if found is None:
-            raise ServiceError(404, "NotFound", f"The emulator has no {method} {path[:300]}.")
+            raise service_error(404, "NotFound", f"The emulator has no {method} {path[:300]}.")
         name, operation, names = found
         if operation.action:
             self.calls.add("client", operation.action)

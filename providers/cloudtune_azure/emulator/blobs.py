@@ -16,7 +16,7 @@ from typing import BinaryIO
 from xml.sax.saxutils import escape
 
 from cloudtune.emulator_kit import Response
-from cloudtune_azure.emulator.errors import BlobError, no_blob, no_range
+from cloudtune_azure.emulator.errors import blob_error, no_blob, no_range
 from cloudtune_azure.emulator.times import http_date
 
 ACCOUNT = "emulatedstorage"
@@ -38,11 +38,11 @@ class Blobs:
         """Return the file of a blob, or the folder of a container.
 
         Raises:
-            BlobError: If the name leads elsewhere.
+            ServiceError: If the name leads elsewhere.
         """
         parts = [container, *name.split("/")] if name else [container]
         if any(part in {"", ".", ".."} or "\0" in part for part in parts):
-            raise BlobError(400, "InvalidResourceName", "The specified name is not valid.")
+            raise blob_error(400, "InvalidResourceName", "The specified name is not valid.")
         return self.folder.joinpath(*parts)
 
     def put(self, container: str, name: str, content: BinaryIO, length: int) -> Response:
@@ -157,7 +157,7 @@ class Blobs:
                 length -= len(part)
         if length:
             partial.unlink()
-            raise BlobError(400, "IncompleteBody", "The body is shorter than its length.")
+            raise blob_error(400, "IncompleteBody", "The body is shorter than its length.")
         partial.replace(path)
 
 

@@ -7,7 +7,7 @@ answers is not verified against the live service.
 from __future__ import annotations
 
 from cloudtune.emulator_kit import Fields, Json, problem
-from cloudtune_azure.emulator.errors import MlflowError
+from cloudtune_azure.emulator.errors import ServiceError, mlflow_error
 from cloudtune_azure.emulator.state import CANCELED, COMPLETED, FAILED, Job
 
 MAX_METRICS = 1000
@@ -29,9 +29,9 @@ _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 _STATES = {COMPLETED: "FINISHED", FAILED: "FAILED", CANCELED: "KILLED"}
 
 
-def no_run(run: str) -> MlflowError:
+def no_run(run: str) -> ServiceError:
     """Return the error for a run that does not exist."""
-    return MlflowError(404, "RESOURCE_DOES_NOT_EXIST", f"Run with id={run} not found")
+    return mlflow_error(404, "RESOURCE_DOES_NOT_EXIST", f"Run with id={run} not found")
 
 
 def log_batch(job: Job, body: Json) -> Json:
@@ -120,5 +120,5 @@ def _order(metric: Json) -> tuple[int, int, float]:
     return metric["step"], metric["timestamp"], metric["value"]
 
 
-def _invalid(message: str) -> MlflowError:
-    return MlflowError(400, "INVALID_PARAMETER_VALUE", message)
+def _invalid(message: str) -> ServiceError:
+    return mlflow_error(400, "INVALID_PARAMETER_VALUE", message)
