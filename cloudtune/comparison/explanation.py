@@ -20,6 +20,7 @@ from cloudtune.errors import UsageError
 from cloudtune.results.aggregate import count_states, failure_reason, failures_by_cause
 from cloudtune.results.model import StudyResult, Trial, encode_json
 from cloudtune.results.outcomes import describe_broken
+from cloudtune.search.model_choice import ModelChoice, model_choice
 from cloudtune.search.surrogate import MIN_TRIALS, Checked, Prediction, Surrogate, fit_surrogate
 from cloudtune.study.quantities import format_count
 from cloudtune.study.search_space import Value
@@ -104,6 +105,8 @@ class Explanation:
     """The setting to take, if the job is a confirmation."""
     fit: Fit | None
     """None if there are too few trials for a model, as are the predictions."""
+    model_choice: ModelChoice | None
+    """The trial that the model would take instead of the best one; None after a confirmation."""
     predicted_best: Prediction | None
     """The assignment with the best predicted value, tried or not; None if the model knows too
     little. Its mean and interval allow for having been chosen as the best of many."""
@@ -230,6 +233,7 @@ def explain(
         ),
         decision=job.decision.reason if job.decision else "",
         fit=_fit([*checked.values()], model) if model else None,
+        model_choice=None if job.decision or decides else model_choice(job.study, job.trials),
         predicted_best=predicted_best,
         least_certain=least_certain,
         failures=tuple(_causes(job)),

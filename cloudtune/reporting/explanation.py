@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cloudtune.comparison.explanation import Explanation, Fit, Taken, TrialExplanation
-from cloudtune.reporting.phrases import format_parameters, format_seconds, format_short
+from cloudtune.reporting.phrases import (
+    describe_choice,
+    format_parameters,
+    format_seconds,
+    format_short,
+)
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.search.surrogate import MIN_TRIALS, Checked, Prediction
 from cloudtune.study.quantities import format_count
@@ -62,6 +67,9 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
             ("Best in the search" if found.decision else "Best") if index == 0 else "",
             f"{text}. {format_parameters(each.parameters or {})}.{why}",
         )
+    if found.model_choice:
+        text = describe_choice(found.metric, found.model_choice)
+        yield "Model's choice", f"{text[0].upper()}{text[1:]}."
     if found.fit is None:
         yield "Model", f"None: it needs {MIN_TRIALS} different trials with a result."
     else:

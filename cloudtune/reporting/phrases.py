@@ -13,6 +13,7 @@ from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
     from cloudtune.results.model import Trial
+    from cloudtune.search.model_choice import ModelChoice
 
 
 def describe_space(study: Study) -> str:
@@ -84,6 +85,15 @@ def format_best(study: Study, trial: Trial) -> str:
     """
     stopped = ", which was stopped early" if trial.state == "stopped_early" else ""
     return f"{format_objectives(study, trial)} in trial {trial.number}{stopped}"
+
+
+def describe_choice(metric: str, choice: ModelChoice) -> str:
+    """Return which trial the model would take instead of the best one, and how sure it is."""
+    percent = min(99, round(100 * choice.probability))
+    return sanitize_line(
+        f"the model would take trial {choice.number} ({metric} {choice.value:.6g}): by all trials "
+        f"together, its setting is better than the best trial's with a probability of {percent} %"
+    )
 
 
 def format_objective_values(trial: Trial) -> str:

@@ -29,7 +29,7 @@ from cloudtune.runs.confirmations import (
 )
 from cloudtune.runs.confirmed_best import with_decisions
 from cloudtune.runs.confirming_study import confirming_study
-from cloudtune.runs.reference_settings import changes, with_baseline
+from cloudtune.runs.reference_settings import changes, with_baseline, with_model_choice
 from cloudtune.search.sampling import trial_seed
 from cloudtune.study.confirmation import Candidate, Confirmation
 from cloudtune.study.constraints import outcome_constraints
@@ -297,6 +297,9 @@ def _confirmation(
         f"Trial {number} is not repeated, since it breaks a constraint in run {run}."
         for number, run in skipped.items()
     ]
+    if not options.ablate:
+        unbroken = [trial for trial in completed if _key(trial) not in broken]
+        top = with_model_choice(study, top, unbroken, notes)
     known = set(map(_key, top))
     if taken and taken.taken and (key := assignment_key(taken.taken.parameters)) not in known:
         same = [trial for trial in ranked if _key(trial) == key]

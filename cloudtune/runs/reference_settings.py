@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cloudtune.results.model import Trial
+from cloudtune.search.model_choice import model_choice
 from cloudtune.study.confirmation import Candidate
 from cloudtune.study.schema import FloatParameter, Parameter
 from cloudtune.study.script_defaults import script_defaults
@@ -20,6 +21,29 @@ from cloudtune.study.search_space import (
     value_at,
 )
 from cloudtune.study.study import Study
+
+
+def with_model_choice(
+    study: Study, top: list[Trial], trials: Sequence[Trial], notes: list[str]
+) -> list[Trial]:
+    """Return the best trials, the last one replaced by the trial that the model would take.
+
+    Of fewer than three, none is: the second one shows the lead of the best in the search.
+
+    Args:
+        study: The study of the search.
+        top: Its best trials, with different parameters.
+        trials: All of its completed trials.
+        notes: Gets which trial is replaced.
+    """
+    choice = model_choice(study, trials) if len(top) > 2 else None
+    chosen = next((each for each in trials if choice and each.number == choice.number), None)
+    known = [assignment_key(trial.parameters) for trial in top]
+    if chosen is None or assignment_key(chosen.parameters) in known:
+        return top
+    text = f"Trial {chosen.number}, which the model would take, is repeated"
+    notes.append(f"{text} instead of trial {top[-1].number}.")
+    return [*top[:-1], chosen]
 
 
 def with_baseline(

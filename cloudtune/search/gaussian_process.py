@@ -145,6 +145,23 @@ class Posterior:
         values = self.mean_at_rows + self._noise * self._alpha
         return values - self._alpha / precision, np.sqrt(1 / precision)
 
+    def differences(self, row: int, lasting: float) -> tuple[FloatArray, FloatArray]:
+        """Return the mean and the deviation of the value at each row minus that at one of them.
+
+        Call it before rows are added.
+
+        Args:
+            row: The index of that row; its own deviation is 0.
+            lasting: The share of the noise variance that is no noise: the part of a row's value
+                that the kernel does not explain, and that measures the same again.
+        """
+        noise = (1 - lasting) * self._noise
+        means = self.mean_at_rows + lasting * self._noise * self._alpha
+        precision = np.diagonal(self._inverse)
+        variances = 2 * noise - noise**2 * (precision + precision[row] - 2 * self._inverse[row])
+        variances[row] = 0.0
+        return means - means[row], np.sqrt(np.maximum(variances, 0.0))
+
     def calibrate(self) -> None:
         """Correct predictions by the leave-one-out errors of the rows nearby.
 

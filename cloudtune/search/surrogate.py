@@ -14,10 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
 from cloudtune.results.model import Trial
 from cloudtune.results.objective import constrained_metrics
@@ -35,6 +37,9 @@ MIN_TRIALS = 8
 _MAX_TRIALS = 300
 _NOISE = 0.1
 """The prior median of the noise variance, larger than that of a search, which must not stall."""
+_LASTING = 0.2
+"""The share of the noise variance that the choice of a trial takes for a property of its setting: a
+smooth function does not know all of it."""
 _MIN_CORRELATION, _CHANCE = 0.3, 2.33
 """The least correlation of a model that knows enough, and the standard deviations by which it must
 exceed 0. Of 300 searches of nothing but noise, 6 % reached that with 12 to 24 trials, and 3 % with
@@ -185,6 +190,23 @@ class Surrogate:
             least_certain = Prediction(parameters, *interval)
         return predicted_best, least_certain
 
+    def choose(self, number: int) -> tuple[Trial, float] | None:
+        """Return the trial with the best posterior mean of those that keep the constraints.
+
+        It comes with the probability that its setting is better than that of the trial with this
+        number. None if it has that setting, or if the model does not know that trial.
+        """
+        rows = [row for row, trial in enumerate(self._trials) if trial.number == number]
+        if not rows:
+            return None
+        means, deviations = self._posterior.differences(rows[0], _LASTING)
+        means[[bool(trial.broken) for trial in self._trials]] = math.inf
+        index = int(np.argmin(means))
+        if self._rows[index].tobytes() == self._rows[rows[0]].tobytes():
+            return None
+        z = float(means[index]) / max(float(deviations[index]), 1e-9)
+        return self._trials[index], NormalDist().cdf(-z)
+
     def _first(
         self, order: NDArray[np.int64], candidates: Rows, keeps: Flags
     ) -> tuple[int, dict[str, Value]] | None:
@@ -290,13 +312,14 @@ def fit_surrogate(
     count = min(len(known), _MAX_TRIALS)
     sample = [known[(index + 1) * len(known) // count - 1] for index in range(count)]
     rows = [_encode(encoding, space, trial.parameters) for trial in failed]
-    return Surrogate(
-        study,
-        sample,
-        space,
-        _outcome_models(study, known, encoding),
-        np.array([row for row in rows if row is not None]),
-    )
+    with threadpool_limits(1, user_api="blas"):  # more are ten times slower on a busy machine
+        return Surrogate(
+            study,
+            sample,
+            space,
+            _outcome_models(study, known, encoding),
+            np.array([row for row in rows if row is not None]),
+        )
 
 
 def _failure_model(

@@ -104,7 +104,7 @@ def format_status(state: str, result: StudyResult) -> list[str]:
     """Return how a job is doing: its progress, its reason, and what to do next."""
     from cloudtune.confirmation.analysis import analyze
     from cloudtune.reporting.confirmation import describe_confirmation
-    from cloudtune.reporting.console.summary import format_failures
+    from cloudtune.reporting.console.summary import format_choice, format_failures
     from cloudtune.reporting.phrases import format_best, format_parameters
 
     open_ = {"running", "waiting"} | ({"cancelled"} if result.mode == "driven" else set[str]())
@@ -118,6 +118,7 @@ def format_status(state: str, result: StudyResult) -> list[str]:
     elif best := result.best:
         text = format_best(result.study, best)
         lines.append(f"best: {text}  {format_parameters(best.parameters)}")
+        lines += format_choice(result) if state == "completed" else []
     if result.decision:
         lines.append(f"note: {result.decision.reason}")
     lines += _format_waiting(result)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
 from cloudtune.launcher.values import expand_maps
 from cloudtune.reporting.phrases import (
+    describe_choice,
     format_best,
     format_objective_values,
     format_objectives,
@@ -57,6 +58,23 @@ def format_reuse(study: Study, trial: Trial, source: str) -> list[str]:
     if arguments and exact and takes_arguments(study, source):
         lines.append(f"  as arguments: {command}")
     return lines
+
+
+def format_choice(result: StudyResult) -> list[str]:
+    """Return which trial the model would take, if it is not the best one.
+
+    Not after a strategy that needs no model: to load one takes as long as a hundred short trials.
+    """
+    from cloudtune.search.model_choice import model_choice
+
+    needs_no_model = result.study.strategy.name in {"random", "grid", "list"}
+    if result.decision or result.confirmation or (needs_no_model and result.mode == "driven"):
+        return []
+    choice = model_choice(result.study, result.trials)
+    if choice is None:
+        return []
+    hint = "" if result.attached else f"; to repeat both: cloudtune confirm {result.run}"
+    return [f"{describe_choice(result.study.objectives[0].metric, choice)}{hint}"]
 
 
 def job_rows(results: Sequence[StudyResult]) -> list[dict[str, Any]]:
@@ -114,6 +132,7 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
         lines += [f"best: {format_best(study, best)}"]
         lines += [f"  {name}: {visible_value(value)}" for name, value in best.parameters.items()]
         lines += format_reuse(study, best, f"{folder}/{result.provider}/source")
+        lines += format_choice(result)
     elif infeasible := explain_infeasible(study, trials):
         lines.append(infeasible)
     elif any(trial.objective is not None for trial in trials):

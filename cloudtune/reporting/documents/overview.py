@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cloudtune.comparison.bounds import BoundHit
 from cloudtune.comparison.comparison import Comparison, Verdict
+from cloudtune.comparison.explanation import Explanation
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.overview import ObjectiveOverview, Overview
 from cloudtune.comparison.rankings import RankedGroup, join_words
@@ -19,7 +20,7 @@ from cloudtune.reporting.documents.wording import (
     format_number,
     shared_caveats,
 )
-from cloudtune.reporting.phrases import format_seconds, format_short, visible_value
+from cloudtune.reporting.phrases import describe_choice, format_seconds, format_short, visible_value
 from cloudtune.study.quantities import format_count
 
 
@@ -47,7 +48,7 @@ def describe_overview(comparison: Comparison, verdict: Verdict, overview: Overvi
     return OverviewText(
         headline=_headline(overview, group),
         parameters=_parameters(overview),
-        items=tuple(_items(verdict, overview, group)),
+        items=tuple(_items(verdict, overview, group, comparison.explanation)),
         caveats=tuple(text.removeprefix(f"{group.label}: ") for text in shown),
     )
 
@@ -114,12 +115,18 @@ def _parameters(overview: Overview) -> tuple[tuple[str, str, str], ...]:
     return tuple(rows)
 
 
-def _items(verdict: Verdict, overview: Overview, group: Group) -> Iterator[tuple[str, str]]:
+def _items(
+    verdict: Verdict, overview: Overview, group: Group, believed: Explanation | None
+) -> Iterator[tuple[str, str]]:
     several = len(overview.objectives) > 1
     for each in overview.objectives:
         suffix = f" in {each.metric}" if several else ""
         yield f"Gain{' in the search' if overview.confirmation else ''}{suffix}", _gain(each)
         yield from _confirmed(overview, group, each, suffix)
+    is_of_best = believed and {believed.run} == {each.best_run for each in overview.objectives}
+    if is_of_best and believed and believed.model_choice:
+        text = describe_choice(believed.metric, believed.model_choice)
+        yield "Model's choice", f"{text[0].upper()}{text[1:]}."
     if len(group.runs) > 1 and verdict.best is not None:
         yield "Runs", _repetitions(verdict.best.entries[0], len(group.runs))
     strategy = group.jobs[0].study.strategy.name

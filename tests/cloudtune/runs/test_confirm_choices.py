@@ -86,6 +86,27 @@ def test_an_ablation_whose_repetitions_are_bit_equal_lists_what_each_change_cost
     assert json.loads(capsys.readouterr().out) == {"x": 3}
 
 
+LUCKY = """\
+from cloudtune.trial import params, report
+x = params()["x"]
+noisy = (x - 15) ** 2 / 288 + 0.6 * (x * 7919 % 13 / 13 - 0.5)
+report(m=-0.34 - 0.0002 * x if x in range(48, 61, 3) else noisy)
+"""
+
+
+def test_what_the_model_would_take_is_repeated_beside_the_best() -> None:
+    run = search(LUCKY, parameters={"x": {"type": "int", "min": 1, "max": 60}})
+    found = planned(run)
+    assert [each.number for each in found.candidates] == [60, 57, 54, 51, 13]
+    assert found.notes == (
+        "Trial 13, which the model would take, is repeated instead of trial 48.",
+    )
+    assert [each.number for each in planned(run, top=2).candidates] == [60, 57]
+    assert [each.number for each in planned(run, top=6).candidates] == [60, 57, 54, 51, 48, 13]
+    assert planned(run, top=6).notes == ()
+    assert {each.number for each in planned(run, ablate=True).candidates} <= {60, None}
+
+
 COARSE = """\
 import os
 from random import Random
@@ -105,8 +126,8 @@ report(m=3 * p["a"] + p["e"] / 10 + {noise} * (p["c"] > 1 or p["d"] > 1), loss=n
             "0",
             3,
             "a back at 1 costs 3; b back at 1 makes no difference; c back at 1 makes no "
-            "difference; d back at 1 makes no difference, the same with each seed, so without an "
-            "interval. Not measured: e back at 1.",
+            "difference; d back at 1 makes no difference, the same with each seed, so m is too "
+            "coarse, or there are too few seeds, for an interval. Not measured: e back at 1.",
         ),
         ("noise", 2, "Too few seeds to tell, --fixed --seeds N gives more: [abcd] back at 1, .*"),
         (

@@ -81,6 +81,23 @@ def test_continuing_a_fit_does_not_make_it_worse() -> None:
     assert error(late) <= error(shape.prior_median)
 
 
+def test_differences_of_rows_are_those_of_the_posterior() -> None:
+    rows = np.array([[0.1], [0.15], [0.7]])
+    values = np.array([1.0, -0.5, 0.3])
+    theta = np.array([math.log(4.0), 0.0, math.log(0.2)])
+    posterior = Posterior([0], theta, rows, values)
+    means, deviations = posterior.differences(1, 0.0)
+    assert means == pytest.approx(posterior.mean_at_rows - posterior.mean_at_rows[1])
+    assert deviations[1] == 0
+    assert 0 < deviations[0] < deviations[2], "near rows differ by less"
+    # two rows far apart are independent: each keeps variance * noise / (variance + noise)
+    far = Posterior([0], np.array([9.0, 0.0, math.log(0.2)]), rows[[0, 2]], values[[0, 2]])
+    assert far.differences(0, 0.0)[1][1] ** 2 == pytest.approx(2 * 0.2 / 1.2, rel=1e-4)
+    means, deviations = posterior.differences(1, 1.0)
+    assert means == pytest.approx(values - values[1]), "if nothing is noise, the values are true"
+    assert deviations == pytest.approx(0)
+
+
 def test_conditioning_on_the_mean_reduces_only_the_uncertainty() -> None:
     random = np.random.default_rng(6)
     rows = random.random((12, 2))
