@@ -66,5 +66,13 @@ def test_a_sweep_is_created_followed_and_its_trials_listed(use: Use) -> None:
     assert found["trials"] == [f"{found['name']}_{number}" for number in range(3)]
 
 
+def test_a_log_is_streamed_and_outputs_are_downloaded(use: Use) -> None:
+    assert use("streamed_job") == {
+        "all/artifacts/user_logs/std_log.txt": "rows.csv\n",
+        "all/artifacts/outputs/a": "a\n",
+        "named/named-outputs/model/kept/rows.csv": "12",
+    }
+
+
 def test_a_job_that_does_not_exist_is_not_found(use: Use) -> None:
     assert "Job none not found." in use("missing_job")

@@ -17,6 +17,7 @@ from cloudtune.emulator_kit import (
     request_path,
 )
 from cloudtune_azure.emulator import own_client
+from cloudtune_azure.emulator.blobs import ACCOUNT
 from cloudtune_azure.emulator.calls import Call
 from cloudtune_azure.emulator.errors import (
     ServiceError,
@@ -59,7 +60,7 @@ class AzureApp(App):
     def key_of(self, environ: WSGIEnvironment) -> str | None:
         """Return the token of a request, or the signature in its address."""
         query = dict(parse_qsl(str(environ.get("QUERY_STRING", ""))))
-        return bearer_token(environ) or query.get("sig")
+        return bearer_token(environ) or own_client.password(environ) or query.get("sig")
 
     def refuse(self, environ: WSGIEnvironment, reason: str) -> Response:
         """Return a refusal."""
@@ -88,6 +89,8 @@ class AzureApp(App):
             ServiceError: If Azure would refuse it.
         """
         path = unquote(request_path(environ))
+        if own_client.password(environ):
+            path = f"/{ACCOUNT}{path}"
         method: str = environ["REQUEST_METHOD"]
         found = find_operation(OPERATIONS, method, path)
         if found is None:

@@ -21,6 +21,9 @@ from cloudtune_azure.emulator.times import http_date
 
 ACCOUNT = "emulatedstorage"
 """The storage account, which is the first part of a blob's path, as in other emulators."""
+DEFAULT_DATASTORE, ARTIFACTS = "workspaceblobstore", "workspaceartifactstore"
+"""The datastore that a workspace begins with, and that with the logs and outputs of its jobs; each
+has a container of its name."""
 _VERSION = ("x-ms-version", "2022-11-02")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _BLOCK = re.compile(r"<(?:Latest|Uncommitted|Committed)>([^<]+)</")
@@ -138,8 +141,8 @@ class Blobs:
                 yield path.relative_to(folder).as_posix(), path
 
     def _existing(self, container: str, name: str) -> Path:
-        path = self.path(container, name)
-        if not path.is_file():
+        path = self.path(container, name.rstrip("/"))
+        if name.endswith("/") or not path.is_file():
             raise no_blob()
         return path
 
@@ -159,6 +162,11 @@ class Blobs:
             partial.unlink()
             raise blob_error(400, "IncompleteBody", "The body is shorter than its length.")
         partial.replace(path)
+
+
+def artifacts_folder(job: str) -> str:
+    """Return the folder of a job's logs and outputs in `ARTIFACTS` (recorded)."""
+    return f"ExperimentRun/dcid.{job}"
 
 
 def _headers(path: Path) -> list[tuple[str, str]]:

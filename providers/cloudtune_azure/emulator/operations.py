@@ -55,6 +55,7 @@ _REGION = (
 )
 _RESULT = f"{_REGION}/mfeOperationResults/jc:{{result}}:{{name}}"
 _MLFLOW = f"/mlflow/v1.0{WORKSPACE_ID}/api/2.0/mlflow"
+_RUN_DATA = f"/history/v1.0{WORKSPACE_ID}/rundata"
 _RUN = f"/history/v1.0{WORKSPACE_ID}/runs/{{name}}"
 _CONTAINER = f"/{ACCOUNT}/{{container}}"
 _BLOB = f"{_CONTAINER}/{{blob}}"
@@ -79,6 +80,15 @@ OPERATIONS: Mapping[str, Operation] = {
         "GET", f"{_REGION}/usages", Operations.list_usages, f"{_SERVICE}locations/usages/read"
     ),
     "GetDatastore": _of_workspace("GET", _STORE, Operations.get_datastore, "datastores/read"),
+    "ListDatastores": _of_workspace(
+        "GET", f"{WORKSPACE_ID}/datastores", Operations.list_datastores, "datastores/read"
+    ),
+    "ListSecrets": _of_workspace(
+        "POST",
+        f"{_STORE}/listSecrets",
+        lambda _o, _: own_client.list_secrets(),
+        "datastores/listSecrets/action",
+    ),
     "GetCode": _of_workspace("GET", _CODE, Operations.get_asset, "codes/versions/read"),
     "PutCode": _of_workspace("PUT", _CODE, Operations.put_code, "codes/versions/write"),
     "StartPendingUpload": _of_workspace(
@@ -97,13 +107,16 @@ OPERATIONS: Mapping[str, Operation] = {
     "GetOperationResult": _of_workspace("GET", _RESULT, Operations.get_result, "jobs/read"),
     "GetRunDetails": _of_workspace("GET", f"{_RUN}/details", Operations.get_details, _RUNS_READ),
     "GetRunChildren": _of_workspace("GET", f"{_RUN}/children", Operations.get_children, _RUNS_READ),
+    "GetRunData": _of_workspace("POST", _RUN_DATA, Operations.get_run_data, _RUNS_READ),
     "LogBatch": Operation("POST", f"{_MLFLOW}/runs/log-batch", Operations.log_batch),
     "LogToRun": Operation("POST", f"{_MLFLOW}/runs/{{call}}", Operations.log_one),
     "GetRun": _of_workspace("GET", f"{_MLFLOW}/runs/get", Operations.get_run, _RUNS_READ),
     "GetMetricHistory": _of_workspace(
         "GET", f"{_MLFLOW}/metrics/get-history", Operations.get_history, _RUNS_READ
     ),
-    "GetClouds": Operation("GET", own_client.CLOUDS, lambda o, _: own_client.get_clouds(o.url)),
+    "GetClouds": Operation(
+        "GET", own_client.CLOUDS, lambda o, _: own_client.get_clouds(o.url, o.key)
+    ),
     "GetDiscovery": Operation(
         "GET", own_client.DISCOVERY, lambda o, _: own_client.get_discovery(o.url)
     ),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cloudtune.emulator_kit import CERTIFICATE, Response
 from cloudtune_azure.emulator.calls import answer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 CLOUDS = "/metadata/endpoints"
 """The path of the cloud's description, to which ARM_CLOUD_METADATA_URL leads."""
@@ -14,8 +19,13 @@ DISCOVERY = "/discovery"
 NAME = "AzureEmulated"
 
 
-def get_clouds(url: str) -> Response:
-    """Return the addresses of this cloud, as the manager's metadata describe it."""
+def get_clouds(url: str, key: str) -> Response:
+    """Return the addresses of this cloud, as the manager's metadata describe it.
+
+    The client reaches blobs at ``https://ACCOUNT.blob.SUFFIX``. This suffix makes all before the
+    emulator's host the name and the password of a user; see `password`.
+    """
+    storage = f"core.emulator:{key}@{url.partition('://')[2]}"
     url = f"{url}/"
     return answer(
         [
@@ -24,7 +34,7 @@ def get_clouds(url: str) -> Response:
                 "portal": "https://portal.azure.com",
                 "resourceManager": url,
                 "authentication": {"loginEndpoint": url, "audiences": [url], "tenant": "common"},
-                "suffixes": {"storage": "core.windows.net"},
+                "suffixes": {"storage": storage},
             }
         ]
     )
@@ -35,9 +45,20 @@ def get_discovery(url: str) -> Response:
     return answer({"api": url, "history": url})
 
 
+def password(environ: WSGIEnvironment) -> str | None:
+    """Return the password of a request for blobs, which is the emulator's key."""
+    scheme, _, text = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    return b64decode(text).decode().partition(":")[2] if scheme == "Basic" else None
+
+
 def list_code() -> Response:
     """Return no version of code with this hash, so that it is uploaded (sweep_submit_minimal)."""
     return answer({"value": []})
+
+
+def list_secrets() -> Response:
+    """Return a key of the storage account, whose signatures nothing checks."""
+    return answer({"secretsType": "AccountKey", "key": b64encode(b"emulated").decode()})
 
 
 def trusting(folder: Path, url: str) -> dict[str, str]:

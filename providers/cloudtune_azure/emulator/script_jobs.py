@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ from cloudtune.emulator_kit import (
     is_map,
 )
 from cloudtune_azure.emulator import delays
-from cloudtune_azure.emulator.blobs import Blobs
+from cloudtune_azure.emulator.blobs import ARTIFACTS, DEFAULT_DATASTORE, Blobs, artifacts_folder
 from cloudtune_azure.emulator.state import (
     CANCEL_REQUESTED,
     CANCELED,
@@ -133,8 +134,13 @@ class Jobs(ScriptJobs[Job, Path, str]):
                 run.notify(Measured(run.number, each["timestamp"] / 1000, each["step"], values))
 
     def finish(self, run: Run, ended: Ended) -> None:
-        """Let the time pass that a cancellation takes."""
-        if run.job.stop_requested.is_set():
+        """Keep the folder ``outputs`` of the script, and let the time of a cancellation pass."""
+        job = run.job
+        outputs = job.folder / f"work{run.attempts}" / "outputs"
+        if outputs.is_dir():
+            kept = self._blobs.path(ARTIFACTS, f"{artifacts_folder(job.name)}/outputs")
+            shutil.copytree(outputs, kept, dirs_exist_ok=True)
+        if job.stop_requested.is_set():
             self.delays.wait(delays.CANCELLING, self.closing)
 
     def settle(self, run: Run, ended: Ended) -> None:
@@ -184,10 +190,12 @@ class Jobs(ScriptJobs[Job, Path, str]):
         if "value" in given:
             return str(given["value"])
         match = _PATH.fullmatch(str(given.get("uri") or ""))
-        if match is None:  # an output without an address, or data of another service
-            folder = job.folder / kind / name
-        else:
+        if match is not None:
             folder = self._blobs.path(match[1], match[2].strip("/"))
+        elif kind == "outputs":  # azure-ai-ml looks for it there
+            folder = self._blobs.path(DEFAULT_DATASTORE, f"azureml/{job.name}/{name}")
+        else:  # data of another service
+            folder = job.folder / kind / name
         if kind == "outputs" or match is None:
             folder.mkdir(parents=True, exist_ok=True)
         return str(folder)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudtune.emulator_kit import Json, is_map
+from cloudtune_azure.emulator.blobs import ARTIFACTS, artifacts_folder
 from cloudtune_azure.emulator.state import STARTING, Job, Sweep
 from cloudtune_azure.emulator.times import iso, plain
 
@@ -127,7 +128,7 @@ def drop_newer(properties: Json, version: str, since: Mapping[str, Sequence[str]
 
 def artifacts(name: str) -> str:
     """Return the address of the logs and default outputs of a job."""
-    return f"azureml://datastores/workspaceartifactstore/ExperimentRun/dcid.{name}"
+    return f"azureml://datastores/{ARTIFACTS}/{artifacts_folder(name)}"
 
 
 def tracking(job_: Job, url: str) -> str:

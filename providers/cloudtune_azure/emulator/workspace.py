@@ -17,7 +17,13 @@ from cloudtune.emulator_kit import (
     app,
 )
 from cloudtune_azure.emulator import machines, own_client, sweep_views, tracking, views
-from cloudtune_azure.emulator.blobs import ACCOUNT, Blobs
+from cloudtune_azure.emulator.blobs import (
+    ACCOUNT,
+    ARTIFACTS,
+    DEFAULT_DATASTORE,
+    Blobs,
+    artifacts_folder,
+)
 from cloudtune_azure.emulator.calls import JOB, Call, answer, check_job
 from cloudtune_azure.emulator.errors import asset_not_found, bad_argument, job_not_found
 from cloudtune_azure.emulator.script_jobs import Jobs, missing_binding
@@ -73,21 +79,11 @@ class Operations(app.Operations[Jobs, Tuner]):
 
     def get_datastore(self, call: Call) -> Response:
         """Return a datastore; each name is one, with a container of that name."""
-        name = call.names["name"]
-        properties = {
-            "description": None,
-            "tags": None,
-            "properties": None,
-            "isDefault": name == "workspaceblobstore",
-            "credentials": {"credentialsType": "None"},
-            "datastoreType": "AzureBlob",
-            "accountName": ACCOUNT,
-            "containerName": name,
-            "endpoint": "core.windows.net",
-            "protocol": "https",
-            "serviceDataAccessAuthIdentity": "None",
-        }
-        return answer(views.resource(call.path, "datastores", properties, time.time()))
+        return answer(_datastore(call.path))
+
+    def list_datastores(self, call: Call) -> Response:
+        """Return the default datastore."""
+        return answer({"value": [_datastore(f"{call.path}/{DEFAULT_DATASTORE}")]})
 
     def get_asset(self, call: Call) -> Response:
         """Return a version of code or of an environment."""
@@ -236,6 +232,13 @@ class Operations(app.Operations[Jobs, Tuner]):
         job = self._job(call)
         return answer(sweep_views.children(job) if isinstance(job, Sweep) else {"value": []})
 
+    def get_run_data(self, call: Call) -> Response:
+        """Return a job in run history, by its name in the body."""
+        job = self.jobs.get(str(call.content.get("runId")))
+        if job is None:
+            raise job_not_found(str(call.content.get("runId")))
+        return answer({"runMetadata": views.details(job, ""), "runDefinition": None})
+
     def log_batch(self, call: Call) -> Response:
         """Add values and tags to a run."""
         content = call.content
@@ -317,8 +320,26 @@ class Operations(app.Operations[Jobs, Tuner]):
         return job
 
 
+def _datastore(path: str) -> Json:
+    name = path.rpartition("/")[2]
+    properties = {
+        "description": None,
+        "tags": None,
+        "properties": None,
+        "isDefault": name == DEFAULT_DATASTORE,
+        "credentials": {"credentialsType": "AccountKey"},
+        "datastoreType": "AzureBlob",
+        "accountName": ACCOUNT,
+        "containerName": name,
+        "endpoint": "core.windows.net",
+        "protocol": "https",
+        "serviceDataAccessAuthIdentity": "None",
+    }
+    return views.resource(path, "datastores", properties, time.time())
+
+
 def _log_blob(job: Job) -> str:
-    return f"azureml/ExperimentRun/dcid.{job.name}/user_logs/std_log.txt"
+    return f"{ARTIFACTS}/{artifacts_folder(job.name)}/user_logs/std_log.txt"
 
 
 def _place(call: Call) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from azure.ai.ml import MLClient, command
+from azure.ai.ml import Input, MLClient, Output, command
 from azure.ai.ml.entities import Environment
 from azure.ai.ml.sweep import BanditPolicy, Choice, Uniform
 from azure.core.credentials import AccessToken
@@ -80,6 +80,25 @@ def sweep() -> dict[str, Any]:
     states = follow(name)
     trials = [each.name for each in client().jobs.list(parent_job_name=name)]
     return {"name": name, "states": states, "trials": trials}
+
+
+def streamed_job() -> dict[str, Any]:
+    """Stream the log of a job that reads a local folder, and download what it leaves."""
+    Path("data").mkdir()
+    Path("data/rows.csv").write_text("12")
+    words = "ls ${{inputs.data}} && mkdir outputs && echo a > outputs/a && cp -r ${{inputs.data}} "
+    job = command(
+        command=words + "${{outputs.model}}/kept",
+        inputs={"data": Input(type="uri_folder", path="data")},
+        outputs={"model": Output(type="uri_folder")},
+        **ON,
+    )
+    name = create(job)
+    client().jobs.stream(name)
+    client().jobs.download(name, download_path="all")
+    client().jobs.download(name, download_path="named", output_name="model")
+    files = [path for top in ("all", "named") for path in Path(top).rglob("*") if path.is_file()]
+    return {str(path): path.read_text() for path in files}
 
 
 def missing_job() -> str:
