@@ -80,7 +80,8 @@ class ConfirmedCandidate:
     """Another confirmation in which it breaks a constraint; empty if there is none."""
     is_barely_measured: bool
     """Whether it is not taken since some repetitions have no value, as if they fail, and fewer than
-    two have one, or fewer than have none; for another candidate, enough have one."""
+    two have one, or fewer than have none, or fewer than two on the seeds of another candidate, for
+    which enough have one."""
     confirmed: Estimate | None
     """The mean of the deciding metric over the seeds."""
     worse: Estimate | None
@@ -168,6 +169,16 @@ class ConfirmationResult:
     def taken(self) -> ConfirmedCandidate | None:
         """The candidate to take."""
         return None if self.take is None else self.candidates[self.take]
+
+    @property
+    def ties(self) -> list[ConfirmedCandidate]:
+        """The candidates that are exactly as good as the one to take on all seeds of both."""
+        return [
+            each
+            for each in self.candidates
+            if each.role == "candidate" and each.is_constant and each.worse
+            if not (each.worse.mean or each.is_broken or each.is_barely_measured)
+        ]
 
     @property
     def rival(self) -> ConfirmedCandidate | None:

@@ -87,9 +87,9 @@ def barely_measured(
 ) -> set[int]:
     """Return the candidates that are not taken since others are measured more often.
 
-    Some repetitions of theirs have no value, and fewer than two have one, or fewer than have none:
-    what remains may be the lucky ones. There are none if this is so of all that keep the
-    constraints.
+    Some repetitions of theirs have no value, and fewer than two have one, or fewer than have none,
+    or fewer than two on the seeds of another one with as many: what remains may be the lucky ones.
+    There are none if this is so of all that keep the constraints.
 
     Args:
         plan: What is repeated.
@@ -103,7 +103,12 @@ def barely_measured(
         for index in eligible
         if not missing[index] or len(values[index]) >= max(MIN_SEEDS, missing[index])
     }
-    return {*eligible} - kept if kept else set()
+    compared: list[int] = []
+    for index in sorted(kept, key=lambda each: (-len(values[each]), not missing[each], each)):
+        shared = (len(values[index].keys() & values[other].keys()) for other in compared)
+        if not missing[index] or min(shared, default=MIN_SEEDS) >= MIN_SEEDS:
+            compared.append(index)
+    return {*eligible} - {*compared} if compared else set()
 
 
 def _eligible(plan: Confirmation, values: Values, broken: Collection[int]) -> list[int]:

@@ -81,7 +81,7 @@ def _items(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
         yield (
             "Seed",
             f"{result.metric} is equal in all repetitions of each setting, and other metrics are "
-            "not: it is too coarse for an interval.",
+            "not: it has no interval, since it is too coarse, or the seed has no effect on it.",
         )
     if result.is_ablation:
         yield "Changes", _changes(result)
@@ -141,14 +141,14 @@ def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
         for each in _measured(result)
         if each.worse and not each.is_broken and not each.is_barely_measured
     ]
-    if result.deterministic or not rivals:
+    if equal := [each.label for each in result.ties]:
+        what += f" {_list(equal)} {'is' if len(equal) == 1 else 'are'} exactly as good."
+    rest = [each for each in rivals if each not in result.ties]
+    if result.deterministic or not rest:
         return what
-    others = [each.label for each in rivals if each.worse and not (each.worse.low or 0) > 0]
+    others = [each.label for each in rest if each.worse and not (each.worse.low or 0) > 0]
     if not others:
         return f"{what} It is better than the others, by their intervals."
-    equal = [each.label for each in rivals if each.worse and each.worse.mean == 0]
-    if len(equal) == len(rivals):
-        return f"{what} {_list(equal)} {'is' if len(equal) == 1 else 'are'} exactly as good."
     if (rival := result.rival) and rival.worse:
         text = f"{what} On the seeds that two trials share, each is beaten by another, this one by "
         text += f"the least: {rival.label} is better by {_number(-rival.worse.mean)}"
@@ -173,8 +173,12 @@ def _promises(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
         text += f". Repeated, it has {_number(winner.search_mean)}: {_number(result.luck)} was luck"
     else:
         text += f", and repeated it has {_number(winner.search_mean)}, so that was no luck"
-    yield "Winner", f"{text}."
     lead, confirmed = result.lead, result.confirmed_lead
+    has_lead = lead is not None and confirmed is not None
+    yield (
+        "Winner",
+        f"{text}." + (f" {_verdict(result)}" if not has_lead and winner.is_broken else ""),
+    )
     if lead is None or confirmed is None:
         return
     second = next(c for c in result.candidates[1:] if c.role == "candidate")
@@ -198,6 +202,8 @@ def _verdict(result: ConfirmationResult) -> str:
     if (worse.low is not None and worse.low > 0) or (is_exact and worse.mean > 0):
         return "The winner does not hold."
     taken = result.taken.label if result.taken else ""
+    if result.winner in result.ties:
+        return f"The winner holds: it is exactly as good as {taken}."
     return f"Whether the winner holds is open: the seeds do not separate it from {taken}."
 
 
@@ -212,8 +218,10 @@ def describe_gain(result: ConfirmationResult) -> str:
 
 def _describe_gain(result: ConfirmationResult) -> str:
     taken = result.taken
-    if result.baseline is None or taken is None:
+    if result.baseline is None:
         return ""
+    if taken is None:
+        return "None, since each trial that was repeated breaks a constraint."
     each = result.candidates[result.baseline]
     name = f"the {each.label}" if each.role == "baseline" else each.label
     if result.baseline == result.take:
@@ -269,8 +277,7 @@ def _changes(result: ConfirmationResult) -> str:
     }
     sentences = [f"{'; '.join(texts)}." for texts in (exact, clear) if texts]
     if constant:
-        why = f"{result.metric} is too coarse, or there are too few seeds, for an interval"
-        sentences.append(f"{'; '.join(constant)}, the same with each seed, so {why}.")
+        sentences.append(f"{'; '.join(constant)}, the same with each seed, so without an interval.")
     if unclear:
         most = f"an effect is at most {_number(max(unclear.values()))}, by its interval"
         sentences.append(f"No clear difference: {join_words([*unclear])}; {most}.")

@@ -70,7 +70,10 @@ def confirmed_trial(result: StudyResult, own: Sequence[ConfirmationResult]) -> D
         )
         return Decision(None, elsewhere=False, reason=text, by=by)
     assert taken.confirmed is not None
-    which = "the best of them" if found.settled else "the best of them on average"
+    is_exact = found.settled or found.deterministic
+    which = "the best of them" if is_exact else "the best of them on average"
+    if found.ties:
+        which += f", exactly as good as {' and '.join(each.label for each in found.ties)}"
     if found.rival:
         which = f"the one to take, though {found.rival.label} is better on the seeds that both have"
     where = " at an emulator" if found.emulated and not result.emulated else ""
@@ -104,7 +107,7 @@ def _broken(found: Sequence[ConfirmationResult]) -> list[tuple[str, str]]:
     broken: dict[int, tuple[str, str]] = {}
     for result in found:
         for each in result.candidates:
-            if each.is_broken and each.number is not None:
+            if each.is_broken and each.number is not None and each.role == "candidate":
                 run = result.run if each.broken else each.broken_in
                 broken.setdefault(each.number, (each.label, run))
     return [broken[number] for number in sorted(broken)]

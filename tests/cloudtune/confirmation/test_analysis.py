@@ -217,13 +217,44 @@ def test_settings_that_are_exactly_as_good_are_called_that() -> None:
     assert said(found, "Overfitting") == ""
 
 
+def test_settings_that_are_always_equal_are_called_that() -> None:
+    found = confirm(lambda setting, _: {"m": 1.0 - setting // 2}, 4)
+    assert found.deterministic
+    assert said(found, "Take") == "trial 0: m 1 over 2 seeds. trial 1 is exactly as good."
+    assert said(found, "Lead").endswith("The winner holds.")
+    found = confirm(lambda setting, seed: {"m": 1.0 - setting // 2, "loss": seed}, 4)
+    assert said(found, "Take") == (
+        "trial 0: m 1 over 10 seeds. trial 1 is exactly as good. It is the best on average, each "
+        "compared on the seeds that both have, but these do not separate it from trial 2 and "
+        "trial 3."
+    )
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_one_common_seed_takes_no_setting_that_others_fail(order: tuple[int, int]) -> None:
+    measured = [{0: 0.9, 1: 0.9, 2: 0.1}, {2: 0.2, 3: 0.2}]
+
+    def script(setting: int, seed: int) -> Mapping[str, float]:
+        value = -setting if seed < 0 else measured[order[setting]].get(seed)
+        return {"other": 1.0} if value is None else {"m": value}
+
+    found = confirm(script, 2, seeds=4, fixed=True)
+    assert found.taken is not None
+    assert found.taken.confirmed is not None
+    assert found.taken.confirmed.mean == pytest.approx(1.9 / 3)
+    other = f"trial {order.index(1)}"
+    note = f"Not taken, since too few of their repetitions have a value: {other}."
+    assert note in said(found, "Take")
+
+
 def test_a_cycle_of_pairwise_means_is_said() -> None:
     measured = {(0, 0): 2.0, (1, 0): 1.0, (1, 1): 2.0, (2, 1): 1.0, (2, 2): 1.5, (0, 2): 1.0}
 
     def script(setting: int, seed: int) -> Mapping[str, float]:
-        return {"m": measured[setting, seed]} if (setting, seed) in measured else {"other": 1}
+        key = setting, seed % 3
+        return {"m": measured[key]} if key in measured else {"other": 1}
 
-    found = confirm(lambda s, seed: {"m": -s} if seed < 0 else script(s, seed), seeds=3, fixed=True)
+    found = confirm(lambda s, seed: {"m": -s} if seed < 0 else script(s, seed), seeds=6, fixed=True)
     assert found.take == 0
     assert "this one by the least: trial 2 is better by 0.5." in said(found, "Take")
     assert "best" not in said(found, "Take")

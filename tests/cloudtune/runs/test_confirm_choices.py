@@ -126,8 +126,8 @@ report(m=3 * p["a"] + p["e"] / 10 + {noise} * (p["c"] > 1 or p["d"] > 1), loss=n
             "0",
             3,
             "a back at 1 costs 3; b back at 1 makes no difference; c back at 1 makes no "
-            "difference; d back at 1 makes no difference, the same with each seed, so m is too "
-            "coarse, or there are too few seeds, for an interval. Not measured: e back at 1.",
+            "difference; d back at 1 makes no difference, the same with each seed, so without an "
+            "interval. Not measured: e back at 1.",
         ),
         ("noise", 2, "Too few seeds to tell, --fixed --seeds N gives more: [abcd] back at 1, .*"),
         (

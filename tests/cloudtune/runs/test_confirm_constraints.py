@@ -138,6 +138,17 @@ def test_what_breaks_a_constraint_in_an_incomplete_confirmation_is_not_taken(
         assert f"**Best: none, since each trial of run {run}-confirm breaks a" in report
 
 
+def test_a_single_trial_that_breaks_a_constraint_does_not_hold(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = search()
+    break_in("3")
+    call("confirm", run, "--top", "1", "--baseline", "--seeds", "2")
+    printed = capsys.readouterr().out
+    assert "The winner does not hold: it breaks a constraint in 2 of 2 repetitions." in printed
+    assert "Gain: None, since each trial that was repeated breaks a constraint." in printed
+
+
 def test_what_breaks_a_constraint_at_an_emulator_can_be_the_best(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
