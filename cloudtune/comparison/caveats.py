@@ -64,7 +64,7 @@ def find_caveats(groups: Sequence[Group]) -> tuple[Caveat, ...]:
 def _confirmed(groups: Sequence[Group]) -> Iterator[Caveat]:
     jobs = [(group.label, job) for group in groups for job in group.jobs]
     for label, job in jobs if len(jobs) > 1 else ():
-        if job.decision:
+        if job.decision and not job.is_outranked:
             text = f"{label}, run {job.run}: {job.decision.reason}"
             if job.decision.trial is not None:
                 text += f"; trial {job.decision.trial} is ranked by its value in the search"

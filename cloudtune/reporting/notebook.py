@@ -24,7 +24,7 @@ from cloudtune.reporting.phrases import (
     format_short,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
-from cloudtune.results.model import JobResults, StudyResult, Trial
+from cloudtune.results.model import JobResults, StudyResult, Trial, trial_rank
 from cloudtune.study.search_space import list_nodes
 from cloudtune.study.study import Study
 
@@ -157,8 +157,14 @@ def _trials(result: StudyResult) -> str:
     study = result.study
     measured = [trial for trial in result.trials if trial.objective]
     if len(study.objectives) == 1:
-        sign = -1 if study.objectives[0].goal == "maximize" else 1
-        measured.sort(key=lambda trial: sign * (trial.objective or (0.0,))[0])
+        goal, best = study.objectives[0].goal, result.best
+        measured.sort(
+            key=lambda t: (
+                best is None or t.number != best.number,
+                bool(t.broken),
+                trial_rank(t, goal),
+            )
+        )
     rows = [
         {
             "trial": trial.number,
@@ -169,7 +175,8 @@ def _trials(result: StudyResult) -> str:
         for trial in measured[:_MAX_TRIALS]
     ]
     title = f"{result.provider}: {len(rows)} of {len(result.trials)} trials"
-    return _block(title, [result.reason] if result.reason else [], level=4) + _table(rows)
+    lines = [result.reason, result.decision.reason if result.decision else ""]
+    return _block(title, [line for line in lines if line], level=4) + _table(rows)
 
 
 def _block(title: str, lines: Sequence[str], level: int = 3) -> str:

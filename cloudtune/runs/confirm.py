@@ -18,6 +18,7 @@ from cloudtune.ledger.records import RunRecord
 from cloudtune.planning.bundle import Bundle, read_bundle
 from cloudtune.planning.planner import plan
 from cloudtune.provider.plan import Plan
+from cloudtune.results.aggregate import best_of_jobs
 from cloudtune.results.model import StudyResult, Trial, is_candidate
 from cloudtune.results.selection import top_trials
 from cloudtune.runs.confirmations import (
@@ -218,11 +219,9 @@ def _best_job(
             f"run {record.id} was started elsewhere, so its script is unknown; run its best "
             "parameters in a study of your own with `strategy: list`, and confirm that run"
         )
-    for job, completed in eligible:
-        if job.decision and job.decision.trial is not None and not job.decision.elsewhere:
-            return job, completed
-    sign = -1 if eligible[0][0].study.objectives[0].goal == "maximize" else 1
-    return min(eligible, key=lambda e: min(sign * _value(t) for t in e[1] if is_candidate(t)))
+    leading = [each for each in eligible if not each[0].is_outranked] or eligible
+    best = best_of_jobs(leading)
+    return next(each for each in leading if not best or each[0] is best[0][0])
 
 
 def _inherited_metric(

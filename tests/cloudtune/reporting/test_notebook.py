@@ -12,7 +12,7 @@ from cloudtune.diagnostics import Finding
 from cloudtune.errors import MissingExtraError
 from cloudtune.planning.planner import plan
 from cloudtune.reporting.notebook import ReportText
-from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.model import Decision, StudyResult, Trial
 from cloudtune.runs.run_results import Results
 from cloudtune.study.study import Study
 
@@ -115,6 +115,17 @@ def test_results_show_the_best_first(study: Study) -> None:
         assert "10 of 31 trials" in text
         assert text.index(" 30 ") < text.index(" 29 ")
         assert " 20 " not in text.partition("10 of 31")[2]
+
+
+def test_results_show_the_trial_to_take_first_and_why(study: Study) -> None:
+    found = result(study)
+    trials = (*found.trials[:29], replace(found.trials[29], broken=("size <= 1",)))
+    decision = Decision(20, elsewhere=False, reason="a confirmation decides")
+    text = shown(replace(found, trials=trials, decision=decision)).text
+    assert "a confirmation decides" in text
+    rows = text.partition("10 of 30")[2]
+    assert rows.index(" 20 ") < rows.index(" 29 ")
+    assert " 30 " not in rows
 
 
 def test_no_results_at_all() -> None:

@@ -93,6 +93,7 @@ def test_a_refuted_setting_of_another_job_is_not_the_best(
         f"local, run {run}: run {run}-confirm repeated the best trials, and trial 3 is the best of "
         "them"
     ) in printed
+    assert "of all jobs, the one to take is on local" not in printed
     assert "local found the best loss: 0.2" in printed
     assert f"| trial | 3 of run {run} | 3 of run {run} |" in printed
 
