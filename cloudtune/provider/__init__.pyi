@@ -64,6 +64,7 @@ from cloudtune.provider.settings import SettingsPart as SettingsPart
 from cloudtune.provider.settings import without_other_native as without_other_native
 from cloudtune.provider.source_size import describe_source as describe_source
 from cloudtune.provider.start_values import start_constants as start_constants
+from cloudtune.provider.start_values import start_name as start_name
 from cloudtune.study.merge import merge_json as merge_json
 from cloudtune.study.quantities import Money as Money
 from cloudtune.study.quantities import format_bytes as format_bytes

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cloudtune.errors import ProviderError, UsageError
 from cloudtune.provider.facts import Inputs, Lookup
-from cloudtune.provider.lookup import (
-    code_address,
-    environment_variables,
-    input_address,
-    source_files,
-)
+from cloudtune.provider.lookup import input_address, local_lookup
 
 if TYPE_CHECKING:
     from cloudtune.diagnostics import Check, Finding, Note
@@ -115,12 +111,7 @@ class BaseProvider(ABC, Generic[SettingsT]):
         for each in study.trial.inputs:
             address = input_address(study, name, each, emulated=facts.emulated)
             addresses[each] = address.uri if address else None
-        return Lookup(
-            code_address=code_address(study, name),
-            source=source_files(study, facts),
-            variables=environment_variables(study),
-            inputs=Inputs(addresses),
-        )
+        return replace(local_lookup(study, facts, name), inputs=Inputs(addresses))
 
     def stand_ins(self, settings: SettingsT) -> SettingsT:
         """Return the settings of an emulated run, with stand-ins for those that decide the mode.

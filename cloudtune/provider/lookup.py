@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from cloudtune.bundle.python_version import declared_pythons, find_misfit, required_pythons
 from cloudtune.ledger.home import state_folder
-from cloudtune.provider.facts import Facts, Inputs, SourceFiles, Variables
+from cloudtune.provider.facts import Facts, Inputs, Lookup, SourceFiles, Variables
 from cloudtune.provider.source_size import disk_shortage, largest_folders
 from cloudtune.study.schema import FromEnvironment, Input
 from cloudtune.study.study import Study
@@ -148,6 +148,15 @@ def environment_variables(study: Study) -> Variables:
     return Variables(
         unset=tuple(sorted(name for name in names if name not in os.environ)),
         empty=tuple(sorted(name for name in names if os.environ.get(name) == "")),
+    )
+
+
+def local_lookup(study: Study, facts: Facts, provider: str) -> Lookup:
+    """Return what a study takes from this machine; a provider adds what it knows itself."""
+    return Lookup(
+        code_address=code_address(study, provider),
+        source=source_files(study, facts),
+        variables=environment_variables(study),
     )
 
 

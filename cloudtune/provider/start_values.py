@@ -1,4 +1,4 @@
-"""What one start of a trial gets besides its parameters."""
+"""The name of one start of a trial, and what it gets besides its parameters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from cloudtune.provider.lookup import uses_launcher
 from cloudtune.provider.plan import Plan
 from cloudtune.results.events import Started
 from cloudtune.study.search_space import Value
+
+
+def start_name(job: str, number: int, start: int) -> str:
+    """Return the name of a start of a trial, which is unique among those of a job.
+
+    >>> start_name("digits-3f6k", 7, 1), start_name("digits-3f6k", 7, 2)
+    ('digits-3f6k-7', 'digits-3f6k-7-2')
+    """
+    return f"{job}-{number}-{start}" if start > 1 else f"{job}-{number}"
 
 
 def start_constants(plan: Plan, started: Started) -> dict[str, Value]:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 from cloudtune.errors import ProviderError, UsageError
-from cloudtune.provider.lookup import input_files
+from cloudtune.provider.facts import Facts, Inputs
+from cloudtune.provider.lookup import find_inputs, input_files
 from cloudtune.study.regular_files import open_regular
+from cloudtune.study.study import Study
 
 _FILES, _RUNS, _COMPLETE = "files/", "runs/", "complete"
 _ADDRESS = re.compile(rf"(?P<folder>.+/uploads/[0-9a-f]{{32}}/){_FILES}")
@@ -92,6 +94,26 @@ def upload_address(base: str, digest: str) -> str:
         digest: A hash of the content, of at least 32 hexadecimal digits.
     """
     return f"{base}/uploads/{digest[:32]}/{_FILES}"
+
+
+def shared_inputs(
+    study: Study,
+    facts: Facts,
+    provider: str,
+    base: str,
+    *,
+    is_remote: Callable[[str], bool] = lambda address: "://" in address,
+) -> Inputs:
+    """Return the inputs as `find_inputs` does; uploads are at addresses of their content.
+
+    So runs share them.
+    """
+    inputs = find_inputs(study, facts, provider, base, is_remote=is_remote)
+    folders = {
+        name: upload_address(base, content_hash(Path(path))).rstrip("/")
+        for name, path in inputs.uploads.items()
+    }
+    return replace(inputs, addresses={**inputs.addresses, **folders})
 
 
 def content_hash(path: Path) -> str:

@@ -14,13 +14,10 @@ from typing import Any
 
 from cloudtune.provider import Facts, Inputs, Lookup, Price, ServiceLimits, Study
 from cloudtune.provider.lookup import (
-    code_address,
-    environment_variables,
-    find_inputs,
+    local_lookup,
     required_pythons_of,
-    source_files,
 )
-from cloudtune.provider.uploads import content_hash, upload_address
+from cloudtune.provider.uploads import shared_inputs
 from cloudtune_azure.console import jobs_url, run_url
 from cloudtune_azure.settings import NAME, AzureSettings, workspace_id
 from cloudtune_azure.storage import datastore_address
@@ -57,17 +54,16 @@ def lookup(study: Study, settings: AzureSettings, facts: Facts) -> Lookup:
         missing["compute"] = _MACHINE
     if settings.conda_file:
         data["conda"] = _read(facts.base / settings.conda_file)
-    inputs = _inputs(study, facts, settings)
+    base = datastore_address(settings.datastore, "cloudtune")
+    inputs = shared_inputs(study, facts, NAME, base, is_remote=_is_remote)
     prices = settings.prices
-    return Lookup(
+    return replace(
+        local_lookup(study, facts, NAME),
         price=Price.hourly(*prices.hour, "from providers.azure.prices") if prices else "",
         limits=ServiceLimits(
             uncounted=("the time in which a machine starts and gets its image", "storage")
         ),
         missing_settings=missing,
-        code_address=code_address(study, NAME),
-        source=source_files(study, facts),
-        variables=environment_variables(study),
         inputs=inputs,
         links={"managed": jobs_url(data), "driven": jobs_url(data)},
         job_links={"managed": run_url(data, "{job}")},
@@ -81,17 +77,6 @@ def _read(file: Path) -> str | None:
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _inputs(study: Study, facts: Facts, settings: AzureSettings) -> Inputs:
-    """Return the inputs; uploads are at addresses of their content, which runs share."""
-    base = datastore_address(settings.datastore, "cloudtune")
-    inputs = find_inputs(study, facts, NAME, base, is_remote=_is_remote)
-    folders = {
-        name: upload_address(base, content_hash(Path(path))).rstrip("/")
-        for name, path in inputs.uploads.items()
-    }
-    return replace(inputs, addresses={**inputs.addresses, **folders})
 
 
 def _is_remote(address: str) -> bool:

@@ -18,6 +18,7 @@ from cloudtune.provider import (
     fill_placeholders,
     format_value,
     start_constants,
+    start_name,
 )
 from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.results import Started
@@ -68,8 +69,7 @@ class AzureJobs(Runs):
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the job of a trial's start."""
-        suffix = f"{number}-{start}" if start > 1 else f"{number}"
-        return f"{self._plan.facts.job_name}-{suffix}"
+        return start_name(self._plan.facts.job_name, number, start)
 
     def create(self, started: Started) -> None:
         """Create the job of a start. If it exists, as after a lost answer, nothing changes.

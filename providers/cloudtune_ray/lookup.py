@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,9 @@ from cloudtune.provider import (
     read_requirements,
 )
 from cloudtune.provider.lookup import (
-    code_address,
-    environment_variables,
     input_address,
+    local_lookup,
     required_pythons_of,
-    source_files,
 )
 from cloudtune_ray.settings import NAME, RaySettings
 
@@ -49,12 +48,10 @@ def lookup(study: Study, settings: RaySettings, facts: Facts) -> Lookup:
     }
     inputs, local = _inputs(study, facts)
     prices = settings.prices
-    return Lookup(
+    return replace(
+        local_lookup(study, facts, NAME),
         price=Price.hourly(*prices.hour, "from providers.ray.prices") if prices else "",
         missing_settings={} if address or facts.emulated else {"address": _HINT},
-        code_address=code_address(study, NAME),
-        source=source_files(study, facts),
-        variables=environment_variables(study),
         inputs=inputs,
         data=data | {"paths": dict(inputs.addresses), "local_inputs": local},
     )

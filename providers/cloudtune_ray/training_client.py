@@ -17,6 +17,7 @@ from cloudtune.provider import (
     fill_placeholders,
     format_value,
     start_constants,
+    start_name,
 )
 from cloudtune.provider.secrets import Mask
 from cloudtune.results import Started
@@ -94,8 +95,7 @@ class RayJobs:
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the job of a trial's start."""
-        suffix = f"{number}-{start}" if start > 1 else f"{number}"
-        return f"{self._plan.facts.job_name}-{suffix}"
+        return start_name(self._plan.facts.job_name, number, start)
 
     def create(self, started: Started) -> None:
         """Create the job of a start. If it exists, as after a lost answer, it is used.

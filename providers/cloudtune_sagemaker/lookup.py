@@ -23,12 +23,10 @@ from cloudtune.provider import (
     overrides_any,
 )
 from cloudtune.provider.lookup import (
-    code_address,
-    environment_variables,
     find_inputs,
     is_loopback,
+    local_lookup,
     required_pythons_of,
-    source_files,
 )
 from cloudtune.provider.uploads import content_hash, upload_address
 from cloudtune_sagemaker.console import job_url
@@ -93,7 +91,8 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
         "launcher": launcher_hash(),
         "pythons": required_pythons_of(study, facts),
     }
-    return Lookup(
+    return replace(
+        local_lookup(study, facts, NAME),
         price=hour_price(region, types, settings),
         limits=ServiceLimits(
             longest_trial=LONGEST_TRIAL,
@@ -107,9 +106,6 @@ def lookup(study: Study, settings: SageMakerSettings, facts: Facts) -> Lookup:
             ),
         ),
         missing_settings=missing,
-        code_address=code_address(study, NAME),
-        source=source_files(study, facts),
-        variables=environment_variables(study),
         inputs=_inputs(study, facts, uploads_prefix(data)),
         links={
             "managed": job_url(region, facts.job_name),

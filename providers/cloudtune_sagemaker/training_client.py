@@ -6,7 +6,15 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 
-from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value, start_constants
+from cloudtune.provider import (
+    JobContext,
+    Json,
+    Plan,
+    TrainingJob,
+    format_value,
+    start_constants,
+    start_name,
+)
 from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.results import Started, TrialState
 from cloudtune_sagemaker import metrics, response
@@ -60,9 +68,7 @@ class SageMakerJobs:
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the training job of a trial's start."""
-        suffix = f"{number}-{start}" if start > 1 else f"{number}"
-        name: str = self._template["TrainingJobName"]
-        return name.replace(NUMBER, suffix)
+        return start_name(self._plan.facts.job_name, number, start)
 
     def create(self, started: Started) -> None:
         """Create the training job of a start, unless it exists.

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from cloudtune.provider import JobContext, Json, Plan
+from cloudtune.provider import JobContext, Json, Plan, start_name
 from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, StoredFile, TrialFiles, follow_links
 from cloudtune.results import Started
 from cloudtune_slurm.errors import SlurmError
@@ -47,7 +47,7 @@ class Layout:
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the job of a trial's start."""
-        return f"{self.job}-{number}-{start}" if start > 1 else f"{self.job}-{number}"
+        return start_name(self.job, number, start)
 
     def start(self, name: str) -> str:
         """Return the folder of the start whose job has a name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,9 @@ from cloudtune.provider import (
     state_folder,
 )
 from cloudtune.provider.lookup import (
-    code_address,
-    environment_variables,
     input_address,
+    local_lookup,
     required_pythons_of,
-    source_files,
 )
 from cloudtune.provider.pythons import command_version, installed_version
 from cloudtune_slurm.settings import NAME, SlurmSettings
@@ -64,15 +63,13 @@ def lookup(study: Study, settings: SlurmSettings, facts: Facts) -> Lookup:
         "folder": "give a folder of the cluster that the login node and the compute nodes share, "
         "such as /scratch/you/cloudtune"
     }
-    return Lookup(
+    return replace(
+        local_lookup(study, facts, NAME),
         price=Price.hourly(*settings.prices.hour, "from providers.slurm.prices")
         if settings.prices
         else "what the cluster bills is unknown",
         limits=ServiceLimits(set_by_native=overrides_any(settings.native, {"time"})),
         missing_settings=missing if host and not settings.folder else {},
-        code_address=code_address(study, NAME),
-        source=source_files(study, facts),
-        variables=environment_variables(study),
         inputs=inputs,
         data=data,
     )

@@ -14,13 +14,10 @@ from typing import Any
 
 from cloudtune.provider import Facts, Inputs, Lookup, ServiceLimits, Study, overrides_any
 from cloudtune.provider.lookup import (
-    code_address,
-    environment_variables,
-    find_inputs,
+    local_lookup,
     required_pythons_of,
-    source_files,
 )
-from cloudtune.provider.uploads import content_hash, upload_address
+from cloudtune.provider.uploads import shared_inputs
 from cloudtune_vertex.console import job_url, list_url
 from cloudtune_vertex.prices import LIMITS, LONGEST_TRIAL, hour_price
 from cloudtune_vertex.request.layout import mounted_path, uploads_uri
@@ -59,8 +56,9 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
     data["prefix"] = settings.prefix
     data["pythons"] = required_pythons_of(study, facts)
     data["prebuilt"] = _PREBUILT.fullmatch(image) is not None or not values["image"]
-    inputs = _inputs(study, facts, uploads_uri(data))
-    return Lookup(
+    inputs = shared_inputs(study, facts, NAME, uploads_uri(data))
+    return replace(
+        local_lookup(study, facts, NAME),
         price=hour_price(location, data["machine_type"], settings),
         limits=ServiceLimits(
             # With a resource, the limit applies to each start of a trial.
@@ -72,9 +70,6 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
             ),
         ),
         missing_settings={name: _HINTS[name] for name, value in values.items() if not value},
-        code_address=code_address(study, NAME),
-        source=source_files(study, facts),
-        variables=environment_variables(study),
         inputs=inputs,
         links={
             "managed": list_url(project, "hyperparameter-tuning-jobs"),
@@ -83,16 +78,6 @@ def lookup(study: Study, settings: VertexSettings, facts: Facts) -> Lookup:
         job_links={"managed": job_url(project, location, "{job}")},
         data={**data, "paths": _paths(inputs)},
     )
-
-
-def _inputs(study: Study, facts: Facts, base: str) -> Inputs:
-    """Return the inputs; uploads are at addresses of their content, which runs share."""
-    inputs = find_inputs(study, facts, NAME, base)
-    folders = {
-        name: upload_address(base, content_hash(Path(path))).rstrip("/")
-        for name, path in inputs.uploads.items()
-    }
-    return replace(inputs, addresses={**inputs.addresses, **folders})
 
 
 def default_project() -> str | None:

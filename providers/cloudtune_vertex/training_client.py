@@ -10,7 +10,15 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 
-from cloudtune.provider import JobContext, Json, Plan, TrainingJob, format_value, start_constants
+from cloudtune.provider import (
+    JobContext,
+    Json,
+    Plan,
+    TrainingJob,
+    format_value,
+    start_constants,
+    start_name,
+)
 from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.results import Started, TrialState
 from cloudtune_vertex import response
@@ -72,8 +80,7 @@ class VertexJobs:
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the custom job of a trial's start."""
-        suffix = f"{number}-{start}" if start > 1 else f"{number}"
-        return f"{self._plan.facts.job_name}-{suffix}"
+        return start_name(self._plan.facts.job_name, number, start)
 
     def create(self, started: Started) -> None:
         """Create the custom job of a start.

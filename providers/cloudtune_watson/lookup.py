@@ -13,12 +13,10 @@ from typing import Any
 
 from cloudtune.provider import Facts, Inputs, Lookup, ServiceLimits, Study
 from cloudtune.provider.lookup import (
-    code_address,
-    environment_variables,
     find_inputs,
     input_address,
+    local_lookup,
     required_pythons_of,
-    source_files,
 )
 from cloudtune_watson.backend import STAND_INS
 from cloudtune_watson.backends import BACKENDS
@@ -92,16 +90,14 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
     given = WatsonSettings.model_validate(study.providers.get(NAME, {}))
     if facts.emulated and given.service is None:
         missing = {f"backend ({settings.service})": CHOOSE_BACKEND, **missing}
-    return Lookup(
+    return replace(
+        local_lookup(study, facts, NAME),
         price=hour_price(settings, backend, study.limits_for(NAME).max_cost),
         limits=ServiceLimits(
             timeout_unit=backend.timeout_unit if backend else 1,
             uncounted=backend.uncounted if backend else (),
         ),
         missing_settings=missing,
-        code_address=code_address(study, NAME),
-        source=source_files(study, facts),
-        variables=environment_variables(study),
         inputs=inputs,
         data=data | input_data,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cloudtune.provider import Json, Plan, start_constants
+from cloudtune.provider import Json, Plan, start_constants, start_name
 from cloudtune.results import Started
 from cloudtune_watson import response
 from cloudtune_watson.errors import WatsonError
@@ -29,8 +29,7 @@ class RunJobs:
 
     def job_name(self, number: int, start: int) -> str:
         """Return the name of the job of a trial's start."""
-        suffix = f"{number}-{start}" if start > 1 else f"{number}"
-        return f"{self._plan.facts.job_name}-{suffix}"
+        return start_name(self._plan.facts.job_name, number, start)
 
     def _billed_seconds(self, started: float | None, ended: float | None) -> float | None:
         """Return the seconds for which IBM bills an ended job; None if they are unknown."""
