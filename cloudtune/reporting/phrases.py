@@ -88,11 +88,10 @@ def format_best(study: Study, trial: Trial) -> str:
 
 
 def describe_choice(metric: str, choice: ModelChoice) -> str:
-    """Return which trial the model would take instead of the best one, and how sure it is."""
-    percent = min(99, round(100 * choice.probability))
+    """Return which trial the model would take instead of the best one."""
     return sanitize_line(
         f"the model would take trial {choice.number} ({metric} {choice.value:.6g}): by all trials "
-        f"together, its setting is better than the best trial's with a probability of {percent} %"
+        "together, its setting looks better than the best trial's"
     )
 
 

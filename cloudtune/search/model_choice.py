@@ -13,20 +13,19 @@ from cloudtune.results.model import Trial, best_trial
 from cloudtune.study.study import Study
 
 _LIKELY = 0.6
-"""The least probability of a choice. With less, more of them are much worse than the best trial."""
+"""The least probability of a choice, by the model, which is too sure: of those above it, somewhat
+more than half are truly better."""
 _MIN_TRIALS = 20
 """With fewer trials, the choice is hardly better than the best trial on average."""
 
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A trial that is probably better than the best one, by a model of all trials."""
+    """A trial that a model of all trials prefers to the best one."""
 
     number: int
     value: float
     """The objective that it measured."""
-    probability: float
-    """The probability that its setting is better than that of the best trial, by the model."""
 
 
 def model_choice(study: Study, trials: Iterable[Trial]) -> ModelChoice | None:
@@ -49,5 +48,5 @@ def model_choice(study: Study, trials: Iterable[Trial]) -> ModelChoice | None:
     found = model.choose(best.number) if model and model.is_reliable else None
     if found is None or found[1] < _LIKELY:
         return None
-    trial, probability = found
-    return ModelChoice(trial.number, (trial.objective or (0.0,))[0], probability)
+    trial = found[0]
+    return ModelChoice(trial.number, (trial.objective or (0.0,))[0])

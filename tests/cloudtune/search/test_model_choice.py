@@ -55,7 +55,6 @@ def test_the_model_takes_a_trial_among_good_ones_and_the_best_stays_the_best(sig
     choice = model_choice(found.study, found.trials)
     assert choice is not None
     assert (choice.number, choice.value) == (13, sign * loss(13))
-    assert 0.6 <= choice.probability < 1
     assert found.best is not None
     assert found.best.number == 60
     assert explain(found).model_choice == choice
@@ -145,4 +144,3 @@ def test_of_many_trials_the_best_is_known_to_the_model() -> None:
     choice = model_choice(study, trials)
     assert choice is not None
     assert 120 < choice.number < 280
-    assert choice.probability > 0.9
