@@ -104,6 +104,17 @@ def calls_of(name: str, *numbers: int) -> dict[str, Any]:
     return {**known, "sequence": [known["sequence"][number] for number in numbers]}
 
 
+def got(*states: str, **more: Any) -> dict[str, Any]:
+    """Return the descriptions of a command job of Azure in some states, with more properties."""
+    jobs = calls_of("azure/command_ray_command_job.json", *[2] * len(states))
+    known: dict[str, Any] = json.loads(json.dumps(jobs))  # each call is one of its own
+    for seconds, (each, state) in enumerate(zip(known["sequence"], states, strict=True)):
+        assert each["operation"] == "GET jobs/{id}"
+        each["answer"]["properties"] |= {"status": state, **more}
+        each["seconds_after_first"] = float(seconds)
+    return known
+
+
 def interleaved() -> dict[str, Any]:
     """Return the calls about two custom jobs, of which one waits while the other one ends."""
     text = (OWN / CANCELLED).read_text("utf-8")
@@ -649,6 +660,24 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     "azure-tag": (
         swept_values('{"foo": 1}'),
         ".foo: missing",
+    ),
+    "azure-gets-cancelled": (got("Queued", "CancelRequested", "Canceled"), ""),
+    "azure-gets-failed": (got("Preparing", "Running", "Finalizing", "Failed"), ""),
+    "azure-gets-order": (
+        got("Running", "Queued"),
+        "GET jobs/{id} Command .properties.status: 'Queued', not 'Running'",
+    ),
+    "azure-gets-type": (
+        got("Queued", isArchived="false"),
+        "GET jobs/{id} Command .properties.isArchived: str, not bool",
+    ),
+    "azure-gets-kind": (
+        json.loads(json.dumps(got("Queued")).replace('"jobType": "Command"', '"milk": 1')),
+        "GET jobs/{id} .properties.jobType: added",
+    ),
+    "azure-gets-name": (
+        json.loads(json.dumps(got("Queued")).replace('"name": "test', '"name": "oats')),
+        "GET jobs/{id} Command .name: 'oats_92541083814', and the call is about 'test_92541083814'",
     ),
     "azure-order": (calls_of(SWEEP, 3, 2), "PUT jobs/{id} Sweep: status 200, not 201"),
     "azure-time": (calls_of(SWEEP, 2, 1), "call 2 is earlier than a call before it"),

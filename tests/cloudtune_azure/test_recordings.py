@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import pytest
 from werkzeug.test import Client
@@ -25,14 +25,22 @@ from cloudtune_azure.emulator.blobs import ACCOUNT
 from cloudtune_azure.emulator.errors import throttled
 from cloudtune_azure.errors import service_error
 from tests import recorded
+from tests.cloudtune_azure import recorded_kinds
 from tests.recorded import Steps, differences, reason_to_skip, unaccepted
 
 FILES = recorded.files("azure")
 URL = "http://127.0.0.1:9"
 OTHER_COMPUTE = {"local", "adf"}
 """Kinds of compute that the emulator does not have: the user's machine, and data factories."""
-STATES = {"Starting", "Queued", "Running", "Completed"}
-"""The states for which the replay waits."""
+STATES = ("Starting", "Queued", "Running", "CancelRequested")
+"""The states of a job that has not ended, in their order."""
+BEFORE_RUNNING = {"NotStarted", "Provisioning", "Preparing"}
+"""States that the emulator does not have; those with Starting or Queued are compared."""
+ENDED = {"Completed", "Failed", "Canceled"}
+QUEUED = "_aml_system_ComputeTargetStatus"
+"""A tag of jobs that have been queued."""
+STARTED = {"StartTimeUtc", "ProcessInfoFile"}
+"""Properties of jobs that have run."""
 SENT = frozenset(
     [
         *("jobType", "displayName", "experimentName", "computeId", "description", "isArchived"),
@@ -77,6 +85,10 @@ class Replay:
         """That of the emulator for the one that was recorded."""
         self._result = ""
         self._made: set[str] = set()
+        self._cancelled = {
+            resource_of(each) for each in self._calls if each["operation"].endswith("/cancel")
+        }
+        """The jobs that were cancelled."""
         self._described: dict[str, dict[str, Any]] = {}
         """The first answers about each job and each code."""
         self.uncompared: dict[str, dict[str, None]] = {}
@@ -92,10 +104,14 @@ class Replay:
                 yield from self._compare(item, throttled().response())
             elif reason := reason_to_skip("azure", operation) or self._reason_to_skip(item):
                 self.uncompared.setdefault(reason, {})[operation] = None
+            elif self._is_of_no_kind(item):
+                yield f"{operation} .properties.jobType: added"
             elif refusal := self._make(item):
                 yield f"{operation}: the emulator refuses to create what it is about: {refusal}"
             else:
                 yield from self._compare(item, self._send(item))
+                yield from (f"{operation} {each}" for each in misnamed(item))
+                yield from (f"{operation} {each}" for each in recorded_kinds.odd(item))
 
     def _computes(self, item: Mapping[str, Any]) -> Iterator[str]:
         """Yield the kind of compute of each job in a sequence that an answer names."""
@@ -103,6 +119,12 @@ class Replay:
             answered: dict[str, Any] = each["answer"].get("properties") or {}
             properties: dict[str, Any] = answered.get("properties") or {}
             yield properties.get("_azureml.ComputeTargetType", "")
+
+    def _is_of_no_kind(self, item: Mapping[str, Any]) -> bool:
+        """Return whether no answer says of which kind a job is that an answer describes."""
+        name = resource_of(item)
+        is_job = "status" in (item["answer"].get("properties") or {})
+        return is_job and is_owned(item) and name not in {*self._made, *self._described}
 
     def _reason_to_skip(self, item: Mapping[str, Any]) -> str:
         """Return why a call is not replayed; nothing if it is."""
@@ -115,6 +137,7 @@ class Replay:
             return "" if self._result else "the call that it is the result of was not recorded"
         name = resource_of(item)
         is_known = name in self._made or name in self._described or not is_owned(item)
+        is_known = is_known or self._is_of_no_kind(item)
         return "" if is_known else "the recording describes nothing of this name"
 
     def _make(self, item: Mapping[str, Any]) -> Any:
@@ -151,15 +174,15 @@ class Replay:
         ask = self._emulator.ask
         answered: dict[str, Any] = item["answer"].get("properties") or {}
         wanted = answered.get("status")
-        if wanted == "Completed":
+        if wanted in ("Completed", "Failed"):
             self._emulator.go.touch()
-        if item["operation"] != "GET jobs/{id}" or wanted not in STATES:
+        is_state = bool(wanted) and state_for(answered) in ENDED.union(STATES)
+        if item["operation"] != "GET jobs/{id}" or not is_state:
             answer = ask(item["request"]["method"], url, body)
         else:
-            answer = self._emulator.steps.until(
-                lambda: ask("GET", url),
-                lambda found: is_reached(found.get_json()["properties"], answered),
-            )
+            if wanted in ("CancelRequested", "Canceled"):
+                self._cancel(resource_of(item), parts, answered)
+            answer = self._until(url, answered, state_for(answered))
         if item["operation"].endswith("startPendingUpload"):
             self._container = answer.get_json()["blobReferenceForConsumption"][
                 "blobUri"
@@ -168,16 +191,35 @@ class Replay:
             self._result = answer.headers["Location"].removeprefix(URL)
         return answer
 
+    def _until(self, url: str, answered: Mapping[str, Any], state: str) -> Any:
+        """Return the answer about a job once it is in a state, with the recorded tags."""
+        wanted = {**answered, "status": state}
+        return self._emulator.steps.until(
+            lambda: self._emulator.ask("GET", url),
+            lambda found: is_reached(found.get_json()["properties"], wanted),
+            is_past=lambda found: age(state) < age(found.get_json()["properties"]["status"]),
+        )
+
+    def _cancel(self, name: str, parts: SplitResult, answered: Mapping[str, Any]) -> None:
+        """Cancel a job whose cancellation was not recorded, once it is as far as it came."""
+        if name in self._cancelled:
+            return
+        self._cancelled.add(name)
+        has_run = STARTED & (answered.get("properties") or {}).keys()
+        self._until(f"{parts.path}?{parts.query}", {}, "Running" if has_run else queued(answered))
+        self._emulator.ask("POST", f"{parts.path}/cancel?{parts.query}")
+
     def _stored(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the request of a code with an address at the emulator."""
         address = f"{URL}/{ACCOUNT}/{self._container or 'c'}/code"
         return {"properties": {**body["properties"], "codeUri": address}}
 
     def _runnable(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the request of a job with a script that ends if the job completes."""
+        """Return the request of a job with a script that ends as the job was last seen."""
         go = shlex.quote(str(self._emulator.go))
         wait = f"until [ -e {go} ]; do sleep .02; done"
-        word = wait if self._last_state == ["Completed"] else "exec sleep 600"
+        words = {"Completed": wait, "Failed": f"{wait}; exit 1"}
+        word = words.get("".join(self._last_state), "exec sleep 600")
         given = body["properties"]
         run: dict[str, Any] = {"command": word, "codeId": None}
         if given["jobType"] == "Sweep":
@@ -211,9 +253,39 @@ class Replay:
 
 def is_reached(answered: Mapping[str, Any], recorded_: Mapping[str, Any]) -> bool:
     """Return whether a job has the recorded state, and a sweep as many tags, also of trials."""
-    if recorded_.get("jobType") == "Sweep" and len(answered["tags"]) < len(recorded_["tags"]):
+    tags: dict[str, Any] = recorded_.get("tags") or {}
+    if recorded_.get("jobType") == "Sweep" and len(answered["tags"]) < len(tags):
         return False
     return bool(answered["status"] == recorded_["status"])
+
+
+def state_for(answered: Mapping[str, Any]) -> str:
+    """Return the state of the emulator with which a recorded job is compared."""
+    state = str(answered["status"])
+    if state in BEFORE_RUNNING:
+        return queued(answered)
+    return "Running" if state == "Finalizing" else state
+
+
+def queued(answered: Mapping[str, Any]) -> str:
+    """Return the state of a recorded job before it ran."""
+    return "Queued" if QUEUED in (answered.get("tags") or {}) else "Starting"
+
+
+def age(state: str) -> int:
+    """Return how far a job in a state is."""
+    return STATES.index(state) if state in STATES else len(STATES)
+
+
+def misnamed(item: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which name in an answer is not that of the call."""
+    name = urlsplit(str(item["request"]["url"])).path.rpartition("/")[2]
+    answer, kind = item["answer"], item["operation"].partition(" ")[2]
+    if item["status"] >= 300 or kind not in ("jobs/{id}", "codes/{id}/versions/{id}"):
+        return
+    for key in ("name", "id"):
+        if key in answer and str(answer[key]).rpartition("/")[2] != name:
+            yield f".{key}: {answer[key]!r}, and the call is about {name!r}"
 
 
 def is_owned(item: Mapping[str, Any]) -> bool:
