@@ -113,7 +113,7 @@ def results(
             from cloudtune.runs.confirmations import confirmed_run
             from cloudtune.runs.confirmed_best import prefer_confirmed
 
-            runs = tuple(confirmed_run(run) for run in runs or (None,))
+            runs = tuple(dict.fromkeys(confirmed_run(run) for run in runs or (None,)))
             jobs = prefer_confirmed(
                 _read_jobs(runs, on_damage), lambda reason: click.echo(f"note: {reason}", err=True)
             )

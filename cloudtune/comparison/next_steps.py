@@ -85,6 +85,9 @@ def next_steps(
     if state == "completed" and best is not None and is_open:
         command = f"cloudtune confirm {job.run}"
         yield NextStep("to see whether the gain is real, and which of the best to take", command)
+    if job.decision and job.decision.trial is None:
+        why = "to find a trial to take, since those that were repeated break a constraint"
+        yield NextStep(why, f"cloudtune confirm {job.run}")
     if state == "completed":
         seeds = "" if group.own_seed else " with other seeds"
         yield NextStep(

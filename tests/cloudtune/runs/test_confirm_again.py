@@ -73,6 +73,8 @@ def test_runs_are_compared_by_the_trials_to_take(capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     call("results", run, other, "--best", "--as", "json")
     assert json.loads(capsys.readouterr().out) == {"x": 2}
+    call("results", run, f"{run}-confirm", "--best", "--format", "jsonl")
+    assert len(capsys.readouterr().out.splitlines()) == 1
     call("report", run, other, "--json")
     report = json.loads(capsys.readouterr().out)
     best, first = (report["verdicts"][0][name] for name in ("best", "first"))

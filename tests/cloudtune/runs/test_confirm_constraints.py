@@ -97,6 +97,9 @@ def test_the_next_best_trial_is_taken(
         assert f"**Best: trial {best}, m" in report
     else:
         assert "**Best: none" in report
+        assert (
+            "to find a trial to take, since those that were repeated break a constraint" in report
+        )
 
 
 @pytest.mark.parametrize(
