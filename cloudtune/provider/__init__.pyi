@@ -38,6 +38,7 @@ from cloudtune.provider.facts import Inputs as Inputs
 from cloudtune.provider.facts import Lookup as Lookup
 from cloudtune.provider.facts import Price as Price
 from cloudtune.provider.facts import ServiceLimits as ServiceLimits
+from cloudtune.provider.missing import if_found as if_found
 from cloudtune.provider.models import Emulator as Emulator
 from cloudtune.provider.models import Interrupted as Interrupted
 from cloudtune.provider.models import JobContext as JobContext

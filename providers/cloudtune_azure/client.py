@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
-from cloudtune.provider import JobContext, Json, Plan
+from cloudtune.provider import JobContext, Json, Plan, if_found
 from cloudtune.provider.answers import Fields
 from cloudtune_azure.answers import (
     CHILDREN,
@@ -102,11 +102,7 @@ class AzureClient:
 
     def cancel_job(self, name: str) -> None:
         """Ask a job to end; no effect if it has ended or does not exist."""
-        try:
-            self._call("POST", f"{_job(name)}/cancel")
-        except AzureError as error:
-            if not error.not_found:
-                raise
+        if_found(lambda: self._call("POST", f"{_job(name)}/cancel"))
 
     def has_code(self, name: str) -> bool:
         """Return whether code is registered."""
@@ -199,12 +195,7 @@ class AzureClient:
         return self._pages(f"{what} of {location}", page, fields)
 
     def _find(self, path: str) -> Json | None:
-        try:
-            return cast("Json", self._call("GET", path))
-        except AzureError as error:
-            if error.not_found:
-                return None
-            raise
+        return cast("Json | None", if_found(lambda: self._call("GET", path)))
 
     def _call(
         self, method: str, path: str, content: Any = None, query: dict[str, str] | None = None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from cloudtune.provider import JobContext, Plan
+from cloudtune.provider import JobContext, Plan, if_found
 from cloudtune.provider.secrets import Mask
 from cloudtune_azure.client import AzureClient
-from cloudtune_azure.errors import AzureError
 from cloudtune_azure.metrics import Curve
 from cloudtune_azure.request.training_job import outputs_folder
 from cloudtune_azure.settings import AzureSettings
@@ -46,11 +45,8 @@ class Runs:
 
     def _read(self, name: str, tracking: str, *, is_over: bool) -> None:
         """Read what is new of a job, whose run begins with it."""
-        try:
-            self._curve(name).read(self._client, tracking, name, is_over=is_over)
-        except AzureError as error:
-            if not error.not_found:
-                raise
+        curve = self._curve(name)
+        if_found(lambda: curve.read(self._client, tracking, name, is_over=is_over))
 
     def _machine(self, curve: Curve) -> str | None:
         return self._settings.instance_type or self._settings.compute or curve.machine

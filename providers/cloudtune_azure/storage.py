@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cloudtune.provider import MissingExtraError, ProviderError
+from cloudtune.provider import MissingExtraError, ProviderError, if_found
 from cloudtune_azure.errors import PROVIDER, AzureError, connection_error, credential_error
 
 if TYPE_CHECKING:
@@ -93,11 +93,7 @@ class BlobStorage:
 
     def _delete(self, address: str) -> None:
         container, path = self._split(address)
-        try:
-            call("DELETE", lambda: container.delete_blob(path))
-        except AzureError as error:
-            if not error.not_found:
-                raise
+        if_found(lambda: call("DELETE", lambda: container.delete_blob(path)))
 
     def _split(self, address: str) -> tuple[ContainerClient, str]:
         name, _, path = address.removeprefix(_SCHEME).partition("/paths/")

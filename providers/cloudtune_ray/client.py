@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import quote, urlencode
 
-from cloudtune.provider import JobContext, Json, Plan
+from cloudtune.provider import JobContext, Json, Plan, if_found
 from cloudtune_ray.errors import RayError
 from cloudtune_ray.http import Connection, HttpClient
 from cloudtune_ray.settings import RaySettings
@@ -66,13 +66,8 @@ class RayClient:
 
     def has_package(self, name: str) -> bool:
         """Return whether the cluster has a package; this call also keeps it for ten minutes."""
-        try:
-            self.http.send("GET", f"/api/packages/gcs/{quote(name)}")
-        except RayError as error:
-            if error.not_found:
-                return False
-            raise
-        return True
+        found = if_found(lambda: self.http.send("GET", f"/api/packages/gcs/{quote(name)}"))
+        return found is not None
 
     def put_package(self, name: str, content: bytes) -> None:
         """Store a package."""
@@ -84,12 +79,8 @@ class RayClient:
 
     def get(self, job: str) -> Json | None:
         """Return a job, or None if it does not exist."""
-        try:
-            return cast("Json", self.http.get(_JOBS + quote(job, safe="")))
-        except RayError as error:
-            if error.not_found:
-                return None
-            raise
+        found = if_found(lambda: self.http.get(_JOBS + quote(job, safe="")))
+        return cast("Json | None", found)
 
     def list_all(self) -> list[Json]:
         """Return all jobs of the cluster."""
@@ -98,19 +89,11 @@ class RayClient:
 
     def stop(self, job: str) -> None:
         """Ask a job to end; no effect if it has ended or does not exist."""
-        try:
-            self.http.post(f"{_JOBS}{quote(job, safe='')}/stop")
-        except RayError as error:
-            if not error.not_found:
-                raise
+        if_found(lambda: self.http.post(f"{_JOBS}{quote(job, safe='')}/stop"))
 
     def delete(self, job: str) -> None:
         """Delete a job that has ended; no effect if it does not exist."""
-        try:
-            self.http.send("DELETE", _JOBS + quote(job, safe=""))
-        except RayError as error:
-            if not error.not_found:
-                raise
+        if_found(lambda: self.http.send("DELETE", _JOBS + quote(job, safe="")))
 
     def log(self, job: str) -> list[str]:
         """Return the last lines of the log of a job; before it starts, what it waits for."""

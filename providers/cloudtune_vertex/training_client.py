@@ -16,6 +16,7 @@ from cloudtune.provider import (
     Plan,
     TrainingJob,
     format_value,
+    if_found,
     start_constants,
     start_name,
 )
@@ -219,12 +220,7 @@ class VertexJobs:
         }
 
     def _get(self, name: str) -> Json | None:
-        try:
-            return self._google.get(self._full_names[name])
-        except GoogleError as error:
-            if error.not_found:
-                return None
-            raise
+        return if_found(lambda: self._google.get(self._full_names[name]))
 
 
 def _state(job: Json, machine: response.Machine, curve: Curve) -> tuple[TrialState, str]:

@@ -6,11 +6,10 @@ import base64
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cloudtune.provider import JobContext
+from cloudtune.provider import JobContext, if_found
 from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, StoredFile, TrialFiles, local_files
 from cloudtune.results import Trial
 from cloudtune_vertex.client import Google
-from cloudtune_vertex.errors import GoogleError
 
 _FOLDERS = {"model": OUTPUT, "checkpoints": CHECKPOINT}
 """The folders to which ``AIP_MODEL_DIR`` and ``AIP_CHECKPOINT_DIR`` lead (CustomJobSpec,
@@ -37,13 +36,7 @@ def trial_files(google: Google, trial: Trial) -> TrialFiles:
             start += len(part)
 
     files: dict[str, StoredFile] = {}
-    try:
-        stored = google.list_objects(bucket, folder)
-    except GoogleError as error:
-        if not error.not_found:
-            raise
-        stored = []
-    for each in stored:
+    for each in if_found(lambda: google.list_objects(bucket, folder)) or ():
         md5 = base64.b64decode(each.md5 or "").hex()
         file = StoredFile(each.name, each.size, each.generation, md5)
         files[_place(each.name.removeprefix(folder))] = file

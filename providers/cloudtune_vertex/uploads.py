@@ -22,6 +22,7 @@ from cloudtune.provider import (
     JobContext,
     Plan,
     ProviderError,
+    if_found,
     launcher_files,
     write_archive,
 )
@@ -160,12 +161,7 @@ class CloudStorage:
         An emulator creates its bucket.
         """
         bucket, prefix = _split(folder)
-        try:
-            stored = _stored_objects(self._google, bucket, prefix)
-        except GoogleError as error:
-            if error.not_found:
-                return {}
-            raise
+        stored = if_found(lambda: _stored_objects(self._google, bucket, prefix)) or {}
         return {f"gs://{bucket}/{name}": each.size for name, each in stored.items()}
 
     def write(self, address: str, content: bytes) -> None:

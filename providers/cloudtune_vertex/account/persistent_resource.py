@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import Check, Json, Plan, format_count
+from cloudtune.provider import Check, Json, Plan, format_count, if_found
 from cloudtune.provider.account import account_error, account_ok, account_warning
 from cloudtune_vertex.account.ask import ask, unknown
 from cloudtune_vertex.client import Google
-from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.rights import PERSISTENT_RESOURCE
 from cloudtune_vertex.settings import NAME, VertexSettings
 
@@ -27,12 +26,7 @@ def check_persistent_resource(google: Google, plan: Plan) -> Iterator[Check]:
     url = f"/v1/projects/{project}/locations/{location}/persistentResources/{id_}"
 
     def find() -> Json:
-        try:
-            return google.rest("GET", f"{location}-aiplatform", url)
-        except GoogleError as error:
-            if error.not_found:
-                return {}
-            raise
+        return if_found(lambda: google.rest("GET", f"{location}-aiplatform", url)) or {}
 
     question = f"whether the persistent resource {id_} exists"
     right = f"{PERSISTENT_RESOURCE} on the project {project}"

@@ -8,12 +8,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from cloudtune.provider import Check, Json, Plan
+from cloudtune.provider import Check, Json, Plan, if_found
 from cloudtune.provider.account import account_error, account_ok, account_unknown, account_warning
 from cloudtune_vertex.account.ask import ask, unknown
 from cloudtune_vertex.account.project import report_bucket
 from cloudtune_vertex.client import Google
-from cloudtune_vertex.errors import GoogleError
 from cloudtune_vertex.rights import caller_rights
 from cloudtune_vertex.rules.machines import QuotaNeed, quota_needs
 from cloudtune_vertex.settings import VertexSettings
@@ -76,12 +75,7 @@ def _check_bucket(google: Google, plan: Plan, bucket: str, path: str) -> Iterato
 
 def _find(google: Google, api: str, url: str) -> Json:
     """Return a resource, empty if it does not exist."""
-    try:
-        return google.rest("GET", api, url)
-    except GoogleError as error:
-        if error.not_found:
-            return {}
-        raise
+    return if_found(lambda: google.rest("GET", api, url)) or {}
 
 
 def _compare_location(found: Json, bucket: str, location: str, path: str) -> Iterator[Check]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from cloudtune.provider import Json, is_list
+from cloudtune.provider import Json, if_found, is_list
 from cloudtune.provider.answers import problem
 from cloudtune_watson.documents import created_at, job_of, name_of, part, read_text, rows
 from cloudtune_watson.errors import WatsonError
@@ -242,19 +242,10 @@ class RuntimeClient(ServiceClient[dict[str, str]]):
         return answer
 
     def _find(self, url: str) -> Json | None:
-        try:
-            return self._json("GET", url)
-        except WatsonError as error:
-            if error.not_found:
-                return None
-            raise
+        return if_found(lambda: self._json("GET", url))
 
     def _delete(self, url: str, params: Json | None = None) -> None:
-        try:
-            self._send("DELETE", url, params)
-        except WatsonError as error:
-            if not error.not_found:
-                raise
+        if_found(lambda: self._send("DELETE", url, params))
 
     def _pages(self, url: str, params: Json) -> Iterator[Json]:
         """Yield the resources of a list, which may have a link to a next part."""

@@ -18,6 +18,7 @@ from cloudtune.provider import (
     Json,
     Plan,
     ProviderError,
+    if_found,
     launcher_files,
     pause,
     write_archive,
@@ -225,12 +226,9 @@ class Leftovers:
         There are none if the space does not exist any more.
         """
         name = folder.rstrip("/").rpartition("/")[2]
-        try:
-            return dict.fromkeys((f"{folder}{each}" for each in self.find(name)), 0)
-        except WatsonError as error:
-            if error.not_found:
-                return {}
-            raise
+        return dict.fromkeys(
+            (f"{folder}{each}" for each in if_found(lambda: self.find(name)) or ()), 0
+        )
 
     def delete(self, addresses: Collection[str]) -> None:
         """Delete objects; missing ones are ignored."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from cloudtune.provider import MissingExtraError
+from cloudtune.provider import MissingExtraError, if_found
 from cloudtune_watson.documents import job_of, part, read_text, rows
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import HttpClient, ServiceClient
@@ -110,13 +110,10 @@ class WmlClient(ServiceClient[Any]):
 
     def has_definition(self, definition: str) -> bool:
         """Return whether a model definition exists."""
-        try:
-            self.call(lambda api: api.model_definitions.get_details(definition))
-        except WatsonError as error:
-            if error.not_found:
-                return False
-            raise
-        return True
+        return (
+            if_found(lambda: self.call(lambda api: api.model_definitions.get_details(definition)))
+            is not None
+        )
 
     def store(self, name: str, path: Path) -> str:
         """Store a zip file as a model definition and return its id.
@@ -149,11 +146,7 @@ class WmlClient(ServiceClient[Any]):
 
     def delete_definition(self, definition: str) -> None:
         """Delete a model definition; no effect if it does not exist."""
-        try:
-            self.call(lambda api: api.model_definitions.delete(definition))
-        except WatsonError as error:
-            if not error.not_found:
-                raise
+        if_found(lambda: self.call(lambda api: api.model_definitions.delete(definition)))
 
     def download(self, definition: str, path: Path) -> None:
         """Write the code of a model definition to a file that does not exist."""
@@ -168,15 +161,12 @@ class WmlClient(ServiceClient[Any]):
         """
         inner = quote(path.split("/assets/", maxsplit=1)[-1])
         url = f"{self.http.connection.url}/v2/asset_files/{inner}"
-        try:
-            response = self.call(
-                lambda api: self.http.get(url, params=api._params(), headers=api._get_headers())
-            )
-        except WatsonError as error:
-            if error.not_found:
-                return None
-            raise
-        return bytes(response.content)
+
+        def get(api: Any) -> bytes:
+            response = self.http.get(url, params=api._params(), headers=api._get_headers())
+            return bytes(response.content)
+
+        return if_found(lambda: self.call(get))
 
     def list_files(self, folder: str) -> dict[str, int]:
         """Return the sizes of the files below a folder among the assets, by path.

@@ -18,10 +18,10 @@ from cloudtune.provider import (
     JobContext,
     Plan,
     ProviderError,
+    if_found,
     write_archive,
 )
 from cloudtune.provider.uploads import Uploads
-from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.uploads import packing_error, source_folder, travelling_files
 from cloudtune_watson.wml.client import WmlClient
 
@@ -80,12 +80,8 @@ class Definitions:
         There are none if the space or project does not exist any more.
         """
         name = folder.rstrip("/").rpartition("/")[2]
-        try:
-            return {f"{folder}{id_}": 0 for id_ in self._wml.definitions(name)}
-        except WatsonError as error:
-            if error.not_found:
-                return {}
-            raise
+        found = if_found(lambda: self._wml.definitions(name)) or ()
+        return {f"{folder}{id_}": 0 for id_ in found}
 
     def delete(self, addresses: Collection[str]) -> None:
         """Delete definitions."""
