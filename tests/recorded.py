@@ -10,22 +10,17 @@ import fnmatch
 import json
 import os
 import re
-import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from threading import Event, get_ident
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from cloudtune.emulator_kit.delays import Delays
 from cloudtune.study.yaml_reader import is_list, is_map
 from scripts import evidence
 from tests.recorded_names import form, is_name, is_numbered
 
-T = TypeVar("T")
 Record = Callable[[str, object], None]
 """The fixture ``record_property``."""
 OWN = Path(__file__).parent / "recordings"
@@ -33,8 +28,6 @@ FOLDER = Path(os.environ.get("CLOUDTUNE_RECORDINGS", OWN))
 ACCEPTED: list[dict[str, str]] = json.loads((OWN / "accepted.json").read_text("utf-8"))
 """The differences that are accepted, each with its reason."""
 
-PATIENCE = 120.0
-"""Seconds in which a job has to reach a state; until one has not, so that its test fails."""
 MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What an answer raises that has not the form that its operation has."""
 _EXACT = ("Regex", "type", "state", "code", "Code", "errorCode", "status", "done", "@type")
@@ -132,15 +125,44 @@ def unanswered(path: Path) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
     """Return a recording; calls without a request or a status get an empty one and 200.
 
-    An answer that was not recorded, or is a file, is empty and has ``is_compared`` false.
+    An answer that was not recorded, or is a file, is empty and has ``is_compared`` false. Each call
+    has its ``number``.
     """
     recording: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    for item in recording["sequence"]:
+    for number, item in enumerate(recording["sequence"], 1):
+        item["number"] = number
         item["request"] = item.get("request") or {}
         item["status"] = item.get("status") or 200
         item["is_compared"] = is_map(item["answer"])
         item["answer"] = item["answer"] if item["is_compared"] else {}
     return recording
+
+
+def at_call(item: Mapping[str, Any], found: Iterable[str]) -> Iterator[str]:
+    """Yield what differs in a call, each with the number of the call."""
+    begin = f"call {item['number']}: " if "number" in item else ""
+    yield from (f"{begin}{each}" for each in found)
+
+
+def fail_if(found: Iterable[str], file: Path | None = None) -> None:
+    """Fail with all that differs, each line with the name of its recording if it is given."""
+    lines = [f"{file.stem}: {each}" if file else each for each in found]
+    if lines:
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
+def agree(**both: tuple[Any, Any]) -> None:
+    """Fail with each field that a client does not read as a recording has it.
+
+    Args:
+        both: What was read of each field, and what it must be.
+    """
+    found = [f".{key}: {shown!r}, not {known!r}" for key, (shown, known) in both.items()]
+    wrong = [
+        each for each, (shown, known) in zip(found, both.values(), strict=True) if shown != known
+    ]
+    if wrong:
+        pytest.fail("; ".join(wrong), pytrace=False)
 
 
 def cases(service: str, extract: Callable[[Path], Iterable[tuple[str, Any]]]) -> list[Any]:
@@ -431,62 +453,6 @@ def _is_compared(path: str, value: Any = None) -> bool:
 
 def _name(path: str) -> str:
     return path.rpartition(".")[2].removesuffix("[]")
-
-
-@dataclass(frozen=True)
-class Steps(Delays):
-    """Delays of a service that pass one by one, when the test says so."""
-
-    waiting: list[tuple[Event, Event]] = field(default_factory=list[tuple[Event, Event]])
-    """What each waiting thread waits for, with the event that stops its job."""
-    common: set[Event] = field(default_factory=set[Event])
-    """Events that stop all jobs; with one of them, a thread waits for the job of its last delay."""
-    jobs: dict[int, Event] = field(default_factory=dict[int, Event])
-    """The event that stops the job of each thread."""
-    has_missed: Event = field(default_factory=Event)
-    """Set if a state was not reached in time. It is not waited so long for the next ones."""
-
-    def wait(self, seconds: float, stop: Event) -> bool:
-        """Wait until a step passes; return whether ``stop`` was set meanwhile."""
-        if stop not in self.common:
-            self.jobs[get_ident()] = stop
-        step = Event(), self.jobs.get(get_ident(), stop)
-        self.waiting.append(step)
-        try:
-            while not stop.is_set():
-                if step[0].wait(0.005):  # short: it is asked again and again
-                    return stop.is_set()
-            return True
-        finally:
-            self.waiting.remove(step)
-
-    def until(
-        self,
-        read: Callable[[], T],
-        is_good: Callable[[T], bool],
-        is_busy: Callable[[], bool] = lambda: True,
-        others: Container[Event] = (),
-        is_past: Callable[[T], bool] = lambda _: False,
-    ) -> T:
-        """Let one delay after the other pass until what is read is good; return it.
-
-        Those of jobs that ``others`` stop do not pass. A state is entered before the next delay
-        begins, so none is passed over. What is read last is returned if it is not good, and it can
-        never become so: ``is_past``, nothing runs any more, or `PATIENCE` ends.
-        """
-        due = time.monotonic() + (5 if self.has_missed.is_set() else PATIENCE)  # short: it fails
-        while True:
-            steps = [step for step, stop in list(self.waiting) if stop not in others][:1]
-            busy = is_busy()
-            value = read()
-            is_late = time.monotonic() > due
-            if is_good(value) or not busy or is_late or is_past(value):
-                if is_late:
-                    self.has_missed.set()
-                return value
-            for step in steps:
-                step.set()
-            time.sleep(0.01)
 
 
 def renamed(value: Any, names: Mapping[str, str]) -> Any:

@@ -566,11 +566,11 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     ),
     "sagemaker-refused-code": (
         altered(CALLS, '"Code": "ResourceInUse"', '"Code": "Foo"'),
-        "(400, 'ResourceInUse') == (400, 'Foo')",
+        ".Code: 'ResourceInUse', not 'Foo'",
     ),
     "sagemaker-refused-status": (
         altered(CALLS, '"status": 400', '"status": 200'),
-        "(400, 'ValidationException') == (200, 'ValidationException')",
+        ".status: 400, not 200",
     ),
     "sagemaker-reasons-status": (
         altered(REASONS, '"HyperParameterTuningJobStatus"', '"JobStatus"'),
@@ -606,7 +606,7 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     ),
     "vertex-refused-status": (
         altered(REFUSED, "RESOURCE_EXHAUSTED", "CAKE"),
-        "(429, 'RESOURCE_EXHAUSTED') == (429, 'CAKE')",
+        ".status: 'RESOURCE_EXHAUSTED', not 'CAKE'",
     ),
     "vertex-count": (
         last_altered(TUNED, '"maxTrialCount": 1', '"maxTrialCount": 7777'),
@@ -633,7 +633,7 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     ),
     "vertex-code": (
         altered(CANCELLED, '"code": 404', '"code": 405'),
-        "CancelCustomJob .error.code: 405, not 404",
+        "vertex-code: call 8: CancelCustomJob .error.code: 405, not 404",
     ),
     "sagemaker-middle": (middle(STOPPED, "sagemaker"), ""),
     "vertex-middle": (middle(CANCELLED, "vertex"), ""),
@@ -665,7 +665,7 @@ VERDICTS: dict[str, tuple[Any, str]] = {
     "azure-gets-failed": (got("Preparing", "Running", "Finalizing", "Failed"), ""),
     "azure-gets-order": (
         got("Running", "Queued"),
-        "GET jobs/{id} Command .properties.status: 'Queued', not 'Running'",
+        "azure-gets-order: call 2: GET jobs/{id} Command .properties.status: 'Queued', not 'Run",
     ),
     "azure-gets-type": (
         got("Queued", isArchived="false"),

@@ -26,8 +26,7 @@ def test_there_are_recordings() -> None:
 
 @pytest.mark.parametrize("file", recorded.all_files(), ids=lambda file: file.stem)
 def test_each_file_is_a_recording_of_a_service_that_is_replayed(file: Path) -> None:
-    found = recorded.problems(file)
-    assert not found, f"{file.name}: {'; '.join(found)}"
+    recorded.fail_if(recorded.problems(file), file)
     assert recorded.read(file)["service"] in REPLAYED
 
 
@@ -49,7 +48,7 @@ def test_the_numbers_and_times_of_a_recording_are_possible(
         named["their answers were not recorded"] = calls
     for reason, fields in named.items():
         record_property(recorded.NOT_COMPARED, f"{file.stem}: {', '.join(fields)}: {reason}")
-    assert not found, "\n".join(found)
+    recorded.fail_if(found, file)
 
 
 def numbers(value: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

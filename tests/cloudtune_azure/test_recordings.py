@@ -26,7 +26,8 @@ from cloudtune_azure.emulator.errors import throttled
 from cloudtune_azure.errors import service_error
 from tests import recorded
 from tests.cloudtune_azure import recorded_kinds
-from tests.recorded import Steps, differences, reason_to_skip, unaccepted
+from tests.recorded import differences, reason_to_skip, unaccepted
+from tests.recorded_steps import Steps
 
 FILES = recorded.files("azure")
 URL = "http://127.0.0.1:9"
@@ -99,19 +100,23 @@ class Replay:
             if item["status"] < 300 and is_described(item):
                 self._described.setdefault(resource_of(item), item["answer"])
         for item in self._calls:
-            operation = kind_of(item)
-            if item["status"] == 429:
-                yield from self._compare(item, throttled().response())
-            elif reason := reason_to_skip("azure", operation) or self._reason_to_skip(item):
-                self.uncompared.setdefault(reason, {})[operation] = None
-            elif self._is_of_no_kind(item):
-                yield f"{operation} .properties.jobType: added"
-            elif refusal := self._make(item):
-                yield f"{operation}: the emulator refuses to create what it is about: {refusal}"
-            else:
-                yield from self._compare(item, self._send(item))
-                yield from (f"{operation} {each}" for each in misnamed(item))
-                yield from (f"{operation} {each}" for each in recorded_kinds.odd(item))
+            yield from recorded.at_call(item, self._replay(item))
+
+    def _replay(self, item: dict[str, Any]) -> Iterator[str]:
+        """Yield where the emulator's answer to a call differs, if it is replayed."""
+        operation = kind_of(item)
+        if item["status"] == 429:
+            yield from self._compare(item, throttled().response())
+        elif reason := reason_to_skip("azure", operation) or self._reason_to_skip(item):
+            self.uncompared.setdefault(reason, {})[operation] = None
+        elif self._is_of_no_kind(item):
+            yield f"{operation} .properties.jobType: added"
+        elif refusal := self._make(item):
+            yield f"{operation}: the emulator refuses to create what it is about: {refusal}"
+        else:
+            yield from self._compare(item, self._send(item))
+            yield from (f"{operation} {each}" for each in misnamed(item))
+            yield from (f"{operation} {each}" for each in recorded_kinds.odd(item))
 
     def _computes(self, item: Mapping[str, Any]) -> Iterator[str]:
         """Yield the kind of compute of each job in a sequence that an answer names."""
@@ -342,7 +347,7 @@ def test_the_emulator_answers_as_recorded(
         emulator.app.close()
     for reason, operations in replay.uncompared.items():
         record_property(recorded.NOT_COMPARED, f"{file.stem}: {', '.join(operations)}: {reason}")
-    assert not found, "\n".join(found)
+    recorded.fail_if(found, file)
 
 
 def answers(file: Path) -> Iterator[tuple[str, Any]]:
@@ -359,13 +364,17 @@ def test_the_client_reads_recorded_jobs_and_errors(item: tuple[str, int, dict[st
     operation, status, answer = item
     if status >= 400:
         error = service_error(operation, status, json.dumps(answer))
-        assert error.text == answer["error"]["message"]
-        assert error.retryable == (status == 429)
-        assert not error.affects_all_calls
+        recorded.agree(
+            message=(error.text, answer["error"]["message"]),
+            retryable=(error.retryable, status == 429),
+            affects_all_calls=(error.affects_all_calls, False),
+        )
         return
     word = response.status(answer)
-    assert response.trial_state(answer) != "unknown"
-    assert response.has_ended(answer) == (word in {"Completed", "Failed", "Canceled"})
+    recorded.agree(
+        status=(word if response.trial_state(answer) != "unknown" else "unknown", word),
+        ended=(response.has_ended(answer), word in ENDED),
+    )
 
 
 def test_the_reason_of_a_recorded_failure_is_read() -> None:

@@ -29,13 +29,15 @@ from tests.cloudtune_sagemaker.replayed_jobs import (
     states,
     training,
 )
-from tests.recorded import MALFORMED, differences, reason_to_skip, unaccepted, unlisted
+from tests.recorded import MALFORMED, at_call, differences, reason_to_skip, unaccepted, unlisted
 from tests.recorded_names import Names
 
 ARNS = {"TrainingJob": ":training-job/", "HyperParameterTuningJob": ":hyper-parameter-tuning-job/"}
 TRIALS = "ListTrainingJobsForHyperParameterTuningJob"
 MASKED = re.compile(r"text\d+")
 """A name in a recording of `cloudtune verify`."""
+LISTED = ("Strategy", "ResourceLimits")
+"""What a list has of the configuration of a tuning job."""
 _IS_IN_STATUS = re.compile(r"is in status (\w+)\.")
 _STOPS = frozenset({"Stopping", "Uploading", "Stopped"})
 """The secondary statuses of a job that is being stopped."""
@@ -114,15 +116,16 @@ class Replay:
                 continue
             is_other = item["status"] == 200 and tagged and f":{tagged}/" not in ARNS.values()
             if operation not in OPERATIONS or is_other:
-                yield f"{label.strip()}: the emulator has no such operation"
+                text = f"{label.strip()}: the emulator has no such operation"
+                yield from at_call(item, [text])
                 continue
             try:
-                yield from self._compare(item)
+                yield from at_call(item, self._compare(item))
             except NotCreatedError as error:
-                yield f"{operation}: {error}"
+                yield from at_call(item, [f"{operation}: {error}"])
                 return
             except MALFORMED as error:
-                yield f"{operation}: malformed: {error!r}"
+                yield from at_call(item, [f"{operation}: malformed: {error!r}"])
                 return
 
     def _compare(self, item: dict[str, Any]) -> Iterator[str]:
@@ -227,10 +230,19 @@ class Replay:
         secondary = shown(recorded)["SecondaryStatus"]
         if secondary in {"Downloading", "Training", "Uploading", *LIMITS}:
             wanted["SecondaryStatus"] = secondary
+
+        def has_ended_otherwise(got: tuple[int, Any]) -> bool:
+            state = states(got[1])
+            return any(
+                state[each] in ENDED and state[each] != wanted.get(each, state[each])
+                for each in state
+            )
+
         return self._emulator.steps.until(
             ask,
             lambda got: wanted.items() <= shown(got[1]).items(),
             self._emulator.app.busy,
+            is_past=has_ended_otherwise,
         )
 
     def _name(self, item: dict[str, Any], answer: dict[str, Any]) -> str | None:
@@ -301,7 +313,8 @@ class Replay:
             state = described.get(f"{kind}Status", "InProgress")
             script = script_for({**described, f"{kind}Status": state}, kind, marks)
             name = {KINDS[kind]: new_name()}
-            request = small_job(self._emulator, script)
+            config = {key: described[key] for key in LISTED if key in described}
+            request = small_job(self._emulator, script, config=config)
             request = (training(request) if kind == "TrainingJob" else request) | name
         status, created = self._emulator.ask(f"Create{kind}", request)
         if status != 200:

@@ -19,7 +19,8 @@ from cloudtune_sagemaker.emulator import built_in_metrics, wire
 from cloudtune_sagemaker.emulator.app import SageMakerApp
 from cloudtune_sagemaker.emulator.errors import denied
 from tests.cloudtune_sagemaker import answers
-from tests.recorded import Steps, renamed
+from tests.recorded import renamed
+from tests.recorded_steps import Steps
 
 CODE = "recorded-code"
 KINDS = {

@@ -24,7 +24,7 @@ from tests.cloudtune_sagemaker.replayed_jobs import (
     small_job,
     training,
 )
-from tests.recorded import MALFORMED, differences, is_alike, unaccepted, unlisted
+from tests.recorded import MALFORMED, at_call, differences, is_alike, unaccepted, unlisted
 
 OPERATIONS = ("Search", "BatchGetMetrics")
 TUNING = "HyperParameterTuningJob"
@@ -50,19 +50,21 @@ class SearchReplay:
             if "situation" in item["request"]:
                 continue
             if item["status"] != 200:
-                yield f"{operation}: no request is known here that is refused so: {answer}"
+                text = f"{operation}: no request is known here that is refused so: {answer}"
+                yield from at_call(item, [text])
                 continue
             compare = self._search if operation == "Search" else self._metrics
             try:
                 for recorded, shown in compare(item):
                     label = f"{operation} {self._year}"
-                    yield from unaccepted("sagemaker", label, differences(recorded, shown))
+                    found = unaccepted("sagemaker", label, differences(recorded, shown))
                     more = unlisted("sagemaker", operation, shown)
-                    yield from (f"{operation} {each}: not listed" for each in more)
+                    found += [f"{operation} {each}: not listed" for each in more]
+                    yield from at_call(item, found)
             except NotCreatedError as error:
-                yield f"{operation}: {error}"
+                yield from at_call(item, [f"{operation}: {error}"])
             except MALFORMED as error:
-                yield f"{operation}: malformed: {error!r}"
+                yield from at_call(item, [f"{operation}: malformed: {error!r}"])
 
     def _is_new(self, *state: Any) -> bool:
         """Return whether an answer of a state was not compared yet."""

@@ -63,7 +63,7 @@ def test_the_emulator_answers_as_recorded(
     found += SearchReplay(emulator, recording, replay.known).differences()
     for reason, operations in replay.uncompared.items():
         record_property(recorded.NOT_COMPARED, f"{file.stem}: {', '.join(operations)}: {reason}")
-    assert not found, "\n".join(found)
+    recorded.fail_if(found, file)
 
 
 def texts(file: Path) -> list[tuple[str, Any]]:
@@ -202,8 +202,12 @@ def test_the_emulator_refuses_in_the_recorded_words(
     refusal = provoked(start(), item)
     assert refusal is not None, f"no request is known here that is refused so: {error}"
     status, answer = refusal
-    assert (status, answer["error"]["Code"]) == (item["status"], error["Code"])
-    assert recorded.is_same_text(text, answer["error"]["Message"])
+    own = answer["error"]["Message"]
+    recorded.agree(
+        status=(status, item["status"]),
+        Code=(answer["error"]["Code"], error["Code"]),
+        Message=(text if recorded.is_same_text(text, own) else own, text),
+    )
 
 
 @pytest.mark.parametrize("item", recorded.cases("sagemaker", refusals))
@@ -231,12 +235,12 @@ def test_a_failed_tuning_job_says_why_as_recorded(
     answer = {key: value for key, value in item["answer"].items() if key != "FailureReason"}
     differences = recorded.differences(answer, recorded.shared(job, answer))
     found = recorded.unaccepted("sagemaker", item["operation"], differences)
-    assert not found, found
-    assert item["status"] == 200
+    recorded.agree(differences=(found, []), status=(item["status"], 200))
     if reason := reason_to_skip("sagemaker", known):
         record_property(recorded.NOT_COMPARED, f"{known!r}: {reason}")
     else:
-        assert recorded.is_same_text(known, job["FailureReason"])
+        own = job["FailureReason"]
+        recorded.agree(FailureReason=(known if recorded.is_same_text(known, own) else own, known))
     assert response.job_reason(item["answer"]) == known
 
 
@@ -313,12 +317,13 @@ def times(job: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("job", recorded.cases("sagemaker", described))
 def test_the_client_reads_a_recorded_training_job(job: dict[str, Any]) -> None:
-    assert response.phase(job) != "unknown"
-    final = {"Completed", "Failed", "Stopped"}
-    assert response.has_ended(job) == (job["TrainingJobStatus"] in final)
-    assert response.is_lost(job) == ("InternalServerError" in job.get("FailureReason", ""))
-    if "FailureReason" in job:
-        assert response.failure_reason(job)
+    state, reason = job["TrainingJobStatus"], job.get("FailureReason", "")
+    recorded.agree(
+        TrainingJobStatus=(state if response.phase(job) != "unknown" else "unknown", state),
+        ended=(response.has_ended(job), state in {"Completed", "Failed", "Stopped"}),
+        lost=(response.is_lost(job), "InternalServerError" in reason),
+        FailureReason=(bool(response.failure_reason(job)) or not reason, True),
+    )
 
 
 def tuning_jobs(file: Path) -> list[tuple[str, Any]]:

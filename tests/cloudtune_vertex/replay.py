@@ -104,7 +104,9 @@ class Replay:
             path = item["request"].get("path", "")
             operation, _, part = item["operation"].partition(" (")
             if operation not in OPERATIONS:
-                yield f"{operation}: the emulator has no such operation"
+                yield from recorded.at_call(
+                    item, [f"{operation}: the emulator has no such operation"]
+                )
             elif not path:
                 trials: list[Any] = item["answer"].get("trials", [item["answer"]]) if part else []
                 if not trials or any("finalMeasurement" not in each for each in trials):
@@ -113,12 +115,14 @@ class Replay:
             else:
                 try:
                     for each in self._in_turn(item):
-                        yield from self._compare(each, each["request"]["path"])
+                        found = self._compare(each, each["request"]["path"])
+                        yield from recorded.at_call(each, found)
                 except NotCreatedError as error:
-                    yield f"{item['operation']}: {error}"
+                    yield from recorded.at_call(item, [f"{item['operation']}: {error}"])
                     return
                 except MALFORMED as error:
-                    yield f"{item['operation']}: malformed: {error!r}"
+                    text = f"{item['operation']}: malformed: {error!r}"
+                    yield from recorded.at_call(item, [text])
                     return
 
     def _in_turn(self, item: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,7 @@ from cloudtune.emulation.faults import FaultPlan, Rule
 from cloudtune_vertex.emulator.app import VertexApp
 from cloudtune_vertex.emulator.operations import DISK
 from cloudtune_vertex.emulator.state import CustomJob, TuningJob
-from tests.recorded import Steps
+from tests.recorded_steps import Steps
 
 COLLECTIONS = ("customJobs", "hyperparameterTuningJobs")
 ORDER = ("QUEUED", "PENDING", "RUNNING", "CANCELLING", "PAUSED", "UPDATING")

@@ -39,8 +39,7 @@ def test_the_emulator_answers_as_recorded(
     def tell(text: str) -> None:
         record_property(recorded.NOT_COMPARED, f"{file.stem}: {text}")
 
-    found = replayed(tmp_path, recorded.read(file), tell)
-    assert not found, "\n".join(found)
+    recorded.fail_if(replayed(tmp_path, recorded.read(file), tell), file)
 
 
 def test_a_trial_is_followed_also_if_no_answer_before_has_its_job(tmp_path: Path) -> None:
@@ -104,7 +103,9 @@ def test_the_emulator_refuses_in_the_recorded_form(
         return
     if "quota" in text:
         refusal = exhausted()
-        assert (refusal.code, refusal.status) == (item["status"], error["status"])
+        recorded.agree(
+            code=(refusal.code, item["status"]), status=(refusal.status, error["status"])
+        )
         begin = re.escape(refusal.message.partition("custom_")[0])
         quotas = r"(aiplatform\.googleapis\.com/)?custom_model_training_[a-z0-9_]+"
         assert re.fullmatch(rf"{begin}{quotas}([,\s]+{quotas})*", text)
@@ -115,7 +116,7 @@ def test_the_emulator_refuses_in_the_recorded_form(
     wrong = {"labels": {"A": "b"}, "jobSpec": {"workerPoolSpecs": pools}}
     status, answer = emulator.ask("POST", f"{PARENT}/customJobs", wrong)
     shown = answer["error"]
-    assert (status, shown["status"]) == (item["status"], error["status"])
+    recorded.agree(code=(status, item["status"]), status=(shown["status"], error["status"]))
     form = re.compile(r"List of found errors:\t1\.Field: [\w.]+; Message: .+\t2\.Field: .+")
     assert form.match(shown["message"])
     assert form.match(text) or "\t2." not in text
@@ -176,15 +177,16 @@ def answers(file: Path) -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("job", recorded.cases("vertex", answers))
 def test_the_client_reads_a_recorded_job(job: dict[str, Any]) -> None:
     final = {"JOB_STATE_CANCELLED", "JOB_STATE_FAILED", "JOB_STATE_SUCCEEDED", "JOB_STATE_EXPIRED"}
-    assert response.service_state(job) == job["state"]
-    assert response.has_ended(job) == (job["state"] in final) == ("endTime" in job)
-    assert response.is_stopped(job) == job["state"].startswith("JOB_STATE_CANCEL")
-    created, updated = (response.to_seconds(job[name]) for name in ("createTime", "updateTime"))
-    assert created is not None
-    assert updated is not None
-    assert created <= updated
-    if "error" in job:
-        assert response.failure_reason(job)
+    times = [response.to_seconds(job.get(name)) or 0 for name in ("createTime", "updateTime")]
+    recorded.agree(
+        state=(response.service_state(job), job["state"]),
+        ended=(response.has_ended(job), job["state"] in final),
+        endTime=("endTime" in job, job["state"] in final),
+        cancelled=(response.is_stopped(job), job["state"].startswith("JOB_STATE_CANCEL")),
+        createTime=("createTime" in job, True),
+        updateTime=(times[0] <= times[1], True),
+        error=("error" not in job or bool(response.failure_reason(job)), True),
+    )
 
 
 def tuning_jobs(file: Path) -> list[tuple[str, Any]]:
@@ -203,6 +205,8 @@ def test_a_recorded_tuning_job_can_be_attached(job: dict[str, Any]) -> None:
     ids = {each["parameterId"] for each in job["studySpec"]["parameters"]}
     imported = importer.read_description(job, "vertex", job["name"])
     study = imported.studies[0].study
-    assert set(study.parameters) == ids
-    assert study.objective is not None
-    assert study.limits.max_trials == job["maxTrialCount"]
+    recorded.agree(
+        parameters=(set(study.parameters), ids),
+        objective=(study.objective is not None, True),
+        maxTrialCount=(study.limits.max_trials, job["maxTrialCount"]),
+    )

@@ -12,7 +12,7 @@ from cloudtune_watson.documents import part
 from cloudtune_watson.emulator.app import WatsonApp
 from cloudtune_watson.emulator.operations import OPERATIONS
 from tests.cloudtune_watson.emulator.test_deployments import DEPLOYMENTS, JOBS, ready
-from tests.recorded import differences, reason_to_skip, unaccepted
+from tests.recorded import at_call, differences, reason_to_skip, unaccepted
 
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster
@@ -63,7 +63,7 @@ def served(cluster: Cluster) -> Served:
 def impossible(sequence: Sequence[Mapping[str, Any]], known: Served) -> list[str]:
     """Return what differs from the emulator's calls: each operation, status, form, and order."""
     return [
-        *(each for item in sequence for each in _differences_of_call(item, known)),
+        *(each for item in sequence for each in at_call(item, _differences_of_call(item, known))),
         *_order(sequence),
     ]
 
