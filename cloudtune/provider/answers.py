@@ -19,8 +19,10 @@ _WORDS: Mapping[type, str] = {
 }
 
 
-def problem(answer: Any, fields: Fields) -> str:
+def problem(answer: Any, fields: Fields, what: str = "the response") -> str:
     """Return the first field that is missing or has another type; empty if there is none.
+
+    ``what`` names the answer in the text.
 
     Example:
         >>> problem({"trials": [{"id": "1"}, {}]}, {"trials[]?.id": str})
@@ -31,12 +33,14 @@ def problem(answer: Any, fields: Fields) -> str:
         'trials[].id is True, and not a text or a number'
     """
     if not is_map(answer):
-        return "the response is not an object"
-    found = (each for path, types in fields.items() for each in _problems(answer, path, types, ""))
+        return f"{what} is not an object"
+    found = (
+        each for path, types in fields.items() for each in _problems(answer, path, types, "", what)
+    )
     return next(found, "")
 
 
-def _problems(value: Any, path: str, types: Types, above: str) -> Iterator[str]:
+def _problems(value: Any, path: str, types: Types, above: str, what: str) -> Iterator[str]:
     if not is_map(value):
         yield _wrong(value, dict, above)
         return
@@ -47,13 +51,13 @@ def _problems(value: Any, path: str, types: Types, above: str) -> Iterator[str]:
     entries: Any = field if place.endswith("[]") else [field]
     if field is None:
         if not name.endswith("?"):
-            yield f"the response has no {place}"
+            yield f"{what} has no {place}"
     elif not is_list(entries):
         yield _wrong(field, list, place.removesuffix("[]"))
     else:
         for item in entries:
             if rest:
-                yield from _problems(item, rest, types, place)
+                yield from _problems(item, rest, types, place, what)
             elif not isinstance(item, types) or (isinstance(item, bool) and types is not bool):
                 yield _wrong(item, types, place)
 

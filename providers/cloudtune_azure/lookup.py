@@ -13,10 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.provider import Facts, Inputs, Lookup, Price, ServiceLimits, Study
-from cloudtune.provider.lookup import (
-    local_lookup,
-    required_pythons_of,
-)
+from cloudtune.provider.lookup import local_lookup, required_pythons_of
 from cloudtune.provider.uploads import shared_inputs
 from cloudtune_azure.console import jobs_url, run_url
 from cloudtune_azure.settings import NAME, AzureSettings, workspace_id

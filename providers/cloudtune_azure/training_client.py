@@ -27,7 +27,6 @@ from cloudtune_azure.client import AzureClient
 from cloudtune_azure.console import log_address, tracking_address
 from cloudtune_azure.errors import AzureError
 from cloudtune_azure.launcher_contract import AFTER_STEP
-from cloudtune_azure.metrics import Curve
 from cloudtune_azure.request.training_job import CHECKPOINT, JOB, command, run_tag
 from cloudtune_azure.runs import Runs
 
@@ -145,10 +144,12 @@ class AzureJobs(Runs):
         if tracking and state != "waiting":
             self._read(name, tracking, is_over=is_over)
         curve = self._curve(name)
-        if curve.problem:
-            return self._fail(started, job, curve)
         reason, lost = curve.failure, False
-        if state == "failed" and not reason and tracking:
+        if curve.problem:
+            if not is_over:
+                self.stop(name)
+            state, reason, is_over = "failed", curve.problem, True
+        elif state == "failed" and not reason and tracking:
             reason, lost = self._read_failure(tracking, name)
         began, ended = response.times(job)
         return TrainingJob(
@@ -169,18 +170,3 @@ class AzureJobs(Runs):
         if name not in self._failures:
             self._failures[name] = response.failure(self._client.run_details(tracking, name))
         return self._failures[name]
-
-    def _fail(self, started: Started, job: Json, curve: Curve) -> TrainingJob:
-        """End a job whose measurements are invalid."""
-        if not response.has_ended(job):
-            self.stop(str(job["name"]))
-        return TrainingJob(
-            state="failed",
-            word=response.status(job),
-            measurements=curve.measurements,
-            started=curve.started,
-            ended=time.time(),
-            reason=curve.problem,
-            log=log_address(self._context, job),
-            artifacts=self._artifacts(started.checkpoint_number),
-        )

@@ -13,10 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.provider import Facts, Inputs, Lookup, ServiceLimits, Study, overrides_any
-from cloudtune.provider.lookup import (
-    local_lookup,
-    required_pythons_of,
-)
+from cloudtune.provider.lookup import local_lookup, required_pythons_of
 from cloudtune.provider.uploads import shared_inputs
 from cloudtune_vertex.console import job_url, list_url
 from cloudtune_vertex.prices import LIMITS, LONGEST_TRIAL, hour_price

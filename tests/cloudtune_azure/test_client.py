@@ -122,7 +122,7 @@ WRONG_JOBS: list[dict[str, Any]] = [
 def test_a_job_with_a_field_of_another_type_is_refused(
     service: Service, over: dict[str, Any]
 ) -> None:
-    with pytest.raises(AzureError) as refused:
+    with pytest.raises(AzureError, match="invalid") as refused:
         service.client.put_job("one", {"properties": {**job()["properties"], **over}})
     assert refused.value.code == 400
     assert service.client.list_jobs("") == []

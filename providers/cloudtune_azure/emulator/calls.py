@@ -105,7 +105,7 @@ def check_fields(given: Any, fields: Fields) -> None:
     Raises:
         ServiceError: If a field is missing or has another type.
     """
-    if wrong := problem(given, fields):
+    if wrong := problem(given, fields, "the request"):
         raise bad_argument(f"The request is invalid: {wrong}.")
 
 

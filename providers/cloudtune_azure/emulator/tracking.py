@@ -36,7 +36,7 @@ def no_run(run: str) -> ServiceError:
 
 def log_batch(job: Job, body: Json) -> Json:
     """Add values, parameters and tags; a value that is there already is not added again."""
-    if wrong := problem(body, _BATCH):
+    if wrong := problem(body, _BATCH, "the request"):
         raise _invalid(wrong)
     metrics: list[Json] = body.get("metrics") or []
     if len(metrics) > MAX_METRICS:
