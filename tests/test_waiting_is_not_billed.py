@@ -398,6 +398,22 @@ def test_a_trial_of_vertex_waits_with_its_tuning_job_if_no_custom_job_is_read(
         assert spending.so_far == 0
     passed[0] += RUN
     assert spending.so_far == RUN
+    now[0] += RUN
+    service.answer(custom("SUCCEEDED", endTime=at(WAIT + 2 * RUN)), has_ended=True)
+    ended = service.stub.answers["/hyperparameterTuningJobs/"]
+    service.stub.answers["/customJobs/"] = Refusal(
+        "403 Forbidden", {"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "no"}}
+    )
+    if not is_unreadable:
+        del ended["trials"][0]["customJob"]
+    raw = client.status(job)
+    for event in new_events("x", trials, service.plan.fitted, raw.trials, last_poll=last):
+        trials.tell(event)
+        spending.add(event)
+    cost = vars(reader)["_with_cost"](trials.get(1), (1.0, "USD")).cost
+    # It may have waited after its tuning job began to run, which nothing shows.
+    assert (cost.at_least, cost.amount) == pytest.approx((0, 2 * RUN))
+    assert spending.so_far == pytest.approx(2 * RUN)
 
 
 def test_the_launcher_of_ibm_bounds_no_more_than_is_billed(

@@ -84,12 +84,15 @@ class Machine:
     """Since when the machine has run at all; None if no poll has seen that."""
     restarted: float | None = None
     """Since when it has run without another wait, such as that of a restart."""
+    waited_until: float | None = None
+    """The last poll that has shown a wait; None if none has."""
 
     def see(self, custom_job: Json) -> None:
         """Record what a poll shows. The last update of a running job was at its start or later."""
         now = time.time()
         if service_state(custom_job) in WAITING_STATES:
             self.restarted = None
+            self.waited_until = now
         elif service_state(custom_job) == "JOB_STATE_RUNNING" and self.restarted is None:
             self.restarted = min(now, to_seconds(custom_job.get("updateTime")) or now)
             if self.runs_since is None:
@@ -137,6 +140,11 @@ def service_state(resource: Json) -> str:
 def has_ended(job: Json) -> bool:
     """Return whether a tuning job or custom job has ended."""
     return service_state(job) in ENDED_STATES
+
+
+def waits(job: Json) -> bool:
+    """Return whether a job has no machine yet."""
+    return service_state(job) in WAITING_STATES
 
 
 def is_stopped(job: Json) -> bool:
@@ -207,6 +215,8 @@ def to_trial(data: TrialData, job: Json, study: Study, *, log: str | None) -> Ra
         word = f"{word}: {service_state(data.custom_job)}"
     spec: Json = job.get("trialJobSpec", {})
     trial_id = str(trial.get("id", ""))
+    created, end = to_seconds(trial.get("startTime")), to_seconds(ended) if over else None
+    least, most = _bounds(data, created, end)
     if not trial_id.isdecimal():
         raise GoogleError(f"a trial in the response has no number, but the id {trial_id!r}")
     return RawTrial(
@@ -217,15 +227,33 @@ def to_trial(data: TrialData, job: Json, study: Study, *, log: str | None) -> Ra
         stopping=service_state(trial) == "STOPPING",
         parameters={each["parameterId"]: each.get("value") for each in trial.get("parameters", ())},
         measurements=measurements,
-        created=to_seconds(trial.get("startTime")),
+        created=created,
         started=data.machine.runs_since,
-        ended=to_seconds(ended) if over else None,
+        ended=end,
+        billed_seconds=most,
+        billed_at_least=least,
         reason=reason,
         no_machine=over and got_no_machine(data.custom_job or {}),
         machine=machine(spec),
         log=log,
         artifacts=artifacts(spec, trial_id),
     )
+
+
+def _bounds(
+    data: TrialData, created: float | None, end: float | None
+) -> tuple[float | None, float | None]:
+    """Return for how long a trial has run at least and at most, if no custom job shows it.
+
+    It ran from its first measurement or before, and not while a poll has shown that it waits.
+    """
+    is_shown = data.custom_job is not None or data.machine.runs_since is not None
+    if is_shown or created is None or end is None:
+        return None, None
+    times = [each.time for each in data.curve.measurements() if each.time is not None]
+    since = max(created, data.machine.waited_until or created)
+    most = max(0.0, end - since)
+    return min(most, max(0.0, end - min(times, default=end))), most
 
 
 def machine(spec: Json) -> str | None:

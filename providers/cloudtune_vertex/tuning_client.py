@@ -156,6 +156,8 @@ class TuningClient:
         described = self._custom_job(custom_job) if is_read else None
         if described:
             machine.see(described)
+        elif not ended and machine.runs_since is None and response.waits(job):
+            machine.see(job)
         data = response.TrialData(
             trial,
             curve,
