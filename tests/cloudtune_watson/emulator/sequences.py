@@ -134,9 +134,10 @@ def _order(sequence: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     gone: set[str] = set()
     time = 0
     for number, item in enumerate(sequence, 1):
-        operation, seconds = item["operation"], item.get("seconds_after_first")
+        call, operation = f"call {number}: ", item["operation"]
+        seconds = item.get("seconds_after_first")
         if seconds is not None and seconds < time:
-            yield f"{operation}: call {number} is earlier than the call before it"
+            yield f"{call}{operation}: call {number} is earlier than the call before it"
         time = time if seconds is None else seconds
         if item["status"] >= 400:
             continue
@@ -148,18 +149,18 @@ def _order(sequence: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         for job in jobs_of(item["answer"]):
             id_ = str(part(job, "metadata").get("id", f"call {number}"))
             if operation.startswith("Create") and id_ in last:
-                yield f"{operation}: {id_} is created after it was seen"
+                yield f"{call}{operation}: {id_} is created after it was seen"
             if id_ in gone:
-                yield f"{operation}: {id_} is seen after its deletion"
+                yield f"{call}{operation}: {id_} is seen after its deletion"
             state = str(status_of(job).get("state", ""))
             for each in item.get("states_printed", ()):
                 if each not in _RANKS:
-                    yield f"{operation}: {id_} is printed as {each}, which is no known state"
+                    yield f"{call}{operation}: {id_} is printed as {each}, which is no known state"
             for before, after in pairwise([*item.get("states_printed", ()), state]):
                 if not _may_follow(before, after):
-                    yield f"{operation}: {id_} is printed as {after} after {before}"
+                    yield f"{call}{operation}: {id_} is printed as {after} after {before}"
             if not _may_follow(last.setdefault(id_, state), state):
-                yield f"{operation}: {id_} is {state} after {last[id_]}"
+                yield f"{call}{operation}: {id_} is {state} after {last[id_]}"
             last[id_] = state
 
 
