@@ -391,8 +391,7 @@ def test_a_plan_that_was_changed_sends_and_removes_nothing(
         assert [each.name for each in precious.parent.iterdir()] == ["precious"]
 
 
-def test_the_page_of_ibm_has_each_step_that_is_not_run(tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "watson.md").read_text("utf-8")
+def test_the_plan_of_ibm_says_why_a_step_is_not_run(tmp_path: Path) -> None:
     settings = {
         "url": "https://us-south.ml.cloud.ibm.com",
         "space_id": "11111111-1111-4111-8111-111111111111",
@@ -403,7 +402,8 @@ def test_the_page_of_ibm_has_each_step_that_is_not_run(tmp_path: Path) -> None:
     lines = [line.strip().split(": ", 2) for line in done.stdout.splitlines()[1:]]
     omitted = {name: text[-1] for name, *text in lines if text[0] == "not run"}
     assert {name for name, *_ in lines} - omitted.keys() == {*STEPS["watson"]}, done.stderr
-    assert [f"| `jobs` | `{name}` | {omitted[name]} |" in page for name in omitted] == [True] * 3
+    assert omitted.keys() == {"early", "fail", "timeout"}
+    assert all(reason.count(" ") > 5 for reason in omitted.values())
 
 
 IBM_PLANNED = (
