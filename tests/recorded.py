@@ -365,9 +365,8 @@ def is_alike(recorded: Any, emulated: Any, path: str) -> bool:
         return masked(recorded) == masked(emulated)
     if "#" not in str(recorded):
         return bool(recorded == emulated)
-    texts = masked(recorded), masked(emulated)
-    line = texts[1].partition("\n")[0].rstrip()
-    return re.fullmatch(re.escape(texts[0]).replace(r"\#", r"\S+"), line) is not None
+    pattern = re.escape(masked(recorded)).replace(r"\#", r"\S+")
+    return re.fullmatch(pattern, masked(str(emulated).partition("\n")[0])) is not None
 
 
 def unaccepted(service: str, operation: str, found: Iterator[tuple[str, str]]) -> list[str]:
