@@ -20,7 +20,7 @@ from cloudtune.study.search_space import (
     value_at,
     value_range,
 )
-from cloudtune.study.value_ranges import narrow_ranges, split_range
+from cloudtune.study.value_ranges import MAX_LISTED, narrow_ranges, split_range
 
 _MAX_DRAWS = 500
 """How many assignments are drawn from the whole space; a share of 1 % is found almost surely."""
@@ -123,11 +123,27 @@ def _draw_until_allowed(
     return None
 
 
+def _precedence(space: Space) -> Callable[[Node], int]:
+    """Return a key that sorts the parameters by when to choose them.
+
+    Those come first that decide whether others can keep the constraints, and of them those with few
+    values: ranges are narrowed by one value, not by several alternatives.
+    """
+    used = {name for constraint in space.constraints for name in constraint.names}
+    for node in reversed(space.nodes):
+        if node.name in used:
+            used.update(node.when)
+
+    def precedence(node: Node) -> int:
+        count = count_values(node.parameter)
+        return (node.name not in used) * 2 + (count is None or count > MAX_LISTED)
+
+    return precedence
+
+
 def _search(space: Space, rng: Random, given: Assignment, max_steps: int) -> _Found:
     """Choose values in random order, depth first, and narrow the ranges of the others each time."""
-    used = {name for constraint in space.constraints for name in constraint.names}
-    order = rng.sample(space.nodes, len(space.nodes))
-    order.sort(key=lambda node: space.nodes.index(node) if node.when else -(node.name in used))
+    order = sorted(rng.sample(space.nodes, len(space.nodes)), key=_precedence(space))
     is_complete = True
     stack: list[tuple[dict[str, Value], Ranges]] = [({}, {})]
     for _ in range(max_steps):

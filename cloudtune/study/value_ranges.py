@@ -25,7 +25,7 @@ from cloudtune.study.search_space import (
     value_at,
 )
 
-_MAX_LISTED = 64
+MAX_LISTED = 64
 """All values of a range with at most so many are tried; a larger one is split."""
 _MAX_ROUNDS = 10
 """How often the constraints narrow the ranges in turn."""
@@ -94,7 +94,7 @@ def split_range(parameter: Parameter, pair: Range, rng: Random) -> tuple[list[_P
         sides: list[_Pair] = [(low, value), (value, high)]
     else:
         indices = indices_between(parameter, pair)
-        if len(indices) <= _MAX_LISTED:
+        if len(indices) <= MAX_LISTED:
             values = [value_at(parameter, index) for index in indices]
             return [(v, v) for v in rng.sample(values, len(values))], True
         index = indices_between(parameter, (_between(parameter, low, high, rng), high)).start

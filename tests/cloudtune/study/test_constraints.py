@@ -204,6 +204,13 @@ FEASIBLE: dict[str, dict[str, Any]] = {
         "a": {"type": "categorical", "values": [1, 2.5, 4]},
         "b": {"type": "float", "min": 1, "max": 4},
     },
+    **{
+        text: {name: stepped(None), "k": {"type": "categorical", "values": ["w", "x"]}}
+        for name, text in [
+            ("a", "(k != 'x' or a > 0.99999) and k == 'x'"),
+            ("z", "(k == 'w' or z < 0.00001) and (k == 'x' or z > 0.99999)"),
+        ]
+    },
     "k == 'x' and a == p + 1": {
         "k": {"type": "categorical", "values": ["w", "x"]},
         "a": int_to(9000),
