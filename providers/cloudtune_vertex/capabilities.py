@@ -7,7 +7,6 @@ from functools import partial
 
 from cloudtune.formats import adjust_reversed
 from cloudtune.provider import (
-    ALL_LIMITS,
     ALL_SCALES,
     DRIVEN,
     LAUNCHER_FIELDS,
@@ -43,7 +42,16 @@ MANAGED = ModeCapabilities(
     targets=False,
     select=frozenset({"last", "best"}),
     early_stopping=frozenset({"auto", "median"}),
-    limits=ALL_LIMITS - {"max_cost"},
+    limits=frozenset(
+        {
+            "max_trials",
+            "parallel_trials",
+            "timeout",
+            "trial_timeout",
+            "max_failed_trials",
+            "patience",
+        }
+    ),
     # The service checks these two only before it starts a trial, if tuning jobs apply them at all.
     enforced_here=frozenset({"max_cost", "patience", "target", "timeout"}),
     initial_trials=False,
