@@ -28,6 +28,8 @@ _MIN_VALUES = 3
 """With fewer values, each one is at a bound."""
 _FEW_VALUES = 20
 """Of so few values, only the first and the last are at a bound."""
+_TOP_SHARE, _MIN_TOP = 0.1, 3
+"""The share of the trials, and their least number, that decide whether a value is at a bound."""
 _AGREEMENT = 0.5
 """The share of the other top trials that must be at the bound, too."""
 
@@ -47,6 +49,22 @@ class BoundHit:
     wider: float | int | None
     """A bound further out; None if values beyond the bound may be meaningless, such as a share
     above 1, or if the values are listed."""
+
+
+def bounds_of_best(
+    study: Study, best: Trial | None, ordered: Sequence[Trial]
+) -> tuple[BoundHit, ...]:
+    """Return the parameters that are at a bound in the best trial and in half of the next best.
+
+    Args:
+        study: The study.
+        best: The best trial, or the one to take by a confirmation; None if there is none.
+        ordered: All trials that count, the best of the search first.
+    """
+    if best is None:
+        return ()
+    top = [best, *(trial for trial in ordered if trial is not best)]
+    return bound_hits(study, top[: max(_MIN_TOP, math.ceil(_TOP_SHARE * len(top)))])
 
 
 def bound_hits(study: Study, top: Sequence[Trial]) -> tuple[BoundHit, ...]:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
-from cloudtune.comparison.best_so_far import counted_trials, eligible_trials
-from cloudtune.comparison.bounds import BoundHit, bound_hits
+from cloudtune.comparison.best_so_far import eligible_trials
+from cloudtune.comparison.bounds import BoundHit, bounds_of_best
 from cloudtune.comparison.left import Left, what_is_left
 from cloudtune.confirmation.analysis import ConfirmationResult, analyze
 from cloudtune.confirmation.choice import decisive
@@ -31,7 +31,6 @@ _MAX_WHY, _MAX_REASON = 200, 120
 _MAX_TOKENS = 1_900
 _TOKEN = re.compile(r"[^\sA-Za-z0-9]?[A-Za-z]{1,5}|[0-9]{1,3}| ?[^\sA-Za-z0-9]{1,3}|\s+")
 """What is counted as a token: tokenizers split digits in threes, and words where they must."""
-_TOP_SHARE, _MIN_TOP = 0.1, 3
 
 
 @dataclass(frozen=True)
@@ -208,9 +207,10 @@ def explain(
         eligible_trials(job.trials) if found is None else (), key=lambda trial: _loss(job, trial)
     )
     predicted_best, least_certain = model.explore() if model else (None, None)
-    counted = sorted(counted_trials(job) if found is None else (), key=lambda t: _loss(job, t))
-    top = counted[: max(_MIN_TOP, math.ceil(_TOP_SHARE * len(counted)))]
     own = [c for c in confirmations if (c.confirms, c.searched_on) == (job.run, job.provider)]
+    by = job.decision.by if job.decision else None
+    is_alike = all(c.metric == objective.metric for c in own if (c.run, c.provider) == by)
+    bounds = bounds_of_best(job.study, job.best, ordered) if is_alike else ()
     decides = found or decisive([each for each in own if each.metric == objective.metric])
     return Explanation(
         run=job.run,
@@ -239,7 +239,7 @@ def explain(
         failures=tuple(_causes(job)),
         noise_floor=decides.noise_floor if decides else None,
         confirmed=bool(own) or job.confirmation is not None,
-        at_bounds=bound_hits(job.study, top)[:_MAX_BOUNDS],
+        at_bounds=bounds[:_MAX_BOUNDS],
         left=what_is_left(job, jobs or [job], now),
         checked=tuple(checked.values()),
     )

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from cloudtune.comparison.best_so_far import best_so_far, counted_trials, eligible_trials
 from cloudtune.comparison.best_trials import FrontTrial
-from cloudtune.comparison.bounds import BoundHit, bound_hits
+from cloudtune.comparison.bounds import BoundHit, bound_hits, bounds_of_best
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.next_steps import NextStep, next_steps
 from cloudtune.comparison.rankings import NEAR_BEST_SHARE
@@ -28,8 +28,6 @@ _MIN_TRIALS = 10
 """With fewer trials, the overview does not judge whether the search was still improving."""
 _LAST_SHARE = 0.2
 """The search was still improving if the best value improved in this last share of the trials."""
-_TOP_SHARE, _MIN_TOP = 0.1, 3
-"""The share of the trials, and their least number, that decide whether a value is at a bound."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +68,16 @@ class Overview:
     objectives: tuple[ObjectiveOverview, ...]
     """Empty if no trial counts."""
     top: tuple[FrontTrial, ...]
-    """The best trials, the best first, without those that confirmations pass over; with several
-    objectives, those of the Pareto front."""
+    """The best trials of the search, the best first; with several objectives, those of the Pareto
+    front."""
     front: int
     """The number of trials of the Pareto front; 1 for a single objective, 0 without trials."""
     defaults: dict[str, Value]
     """The script's own defaults, where its code shows them."""
     bounds: tuple[BoundHit, ...]
     next_steps: tuple[NextStep, ...]
+    best: Annotated[FrontTrial | None, Field(exclude=True)]
+    """The best trial, or the one to take by its confirmations; None if there is no single one."""
     take: FrontTrial | None
     """The trial to take by the confirmation that decides; None without one."""
     confirmation: Annotated[ConfirmationResult | None, Field(exclude=True)]
@@ -100,23 +100,27 @@ def overview(
     """
     study = group.jobs[0].study
     goals = [objective.goal for objective in study.objectives]
+    metrics = [objective.metric for objective in study.objectives]
     ranked = [(job, trial) for job in group.jobs for trial in eligible_trials(job.trials)]
     origin = {id(trial): job for job, trial in ranked}
     trials = [trial for _, trial in ranked]
-    ordered = _ordered([trial for job in group.jobs for trial in counted_trials(job)], goals)
-    leading = next(iter(ordered or _ordered(trials, goals)), None)
+    ordered = _ordered(trials, goals)
+    counted = _ordered([trial for job in group.jobs for trial in counted_trials(job)], goals)
+    leading = next(iter(counted or ordered), None)
     job = origin[id(leading)] if leading else group.jobs[0]
     source = _source(job, folders)
     defaults = script_defaults(study, source) if source else {}
     indices = range(len(goals)) if trials else ()
     summaries = tuple(_objective(group, job, trials, index, defaults) for index in indices)
-    enough = ordered[: max(_MIN_TOP, math.ceil(_TOP_SHARE * len(ordered)))]
-    top = enough if len(goals) == 1 else ordered
-    bounds = () if _has_derived_bounds(job) else bound_hits(study, top)
     verdicts = {summary.improving for summary in summaries}
-    best = ordered[0] if ordered and len(goals) == 1 else None
+    best = counted[0] if counted and len(goals) == 1 else None
+    shown = _front_trial(group, job, best) if best else None
     by = None if job.decision is None or job.is_outranked else job.decision.by
     confirmation = next((each for each in confirmations if (each.run, each.provider) == by), None)
+    single = len(goals) == 1
+    bounds = bounds_of_best(study, best, ordered) if single else bound_hits(study, ordered)
+    if _has_derived_bounds(job) or (confirmation and confirmation.metric != metrics[0]):
+        bounds = ()
     return Overview(
         label=group.label,
         trials=sum(len(job.trials) for job in group.jobs),
@@ -140,7 +144,8 @@ def overview(
                 source=source,
             )
         ),
-        take=_front_trial(group, job, best) if confirmation and best else None,
+        best=shown,
+        take=shown if confirmation else None,
         confirmation=confirmation,
     )
 

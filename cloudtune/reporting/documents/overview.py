@@ -103,8 +103,8 @@ def _completed(group: Group) -> bool:
 
 
 def _parameters(overview: Overview) -> tuple[tuple[str, str, str], ...]:
-    shown = next(iter(overview.top), None)
-    if len(overview.objectives) != 1 or shown is None:
+    shown = overview.best
+    if shown is None:
         return ()
     rows: list[tuple[str, str, str]] = []
     for name, value in shown.parameters.items():

@@ -117,7 +117,7 @@ def top_trials_table(comparison: Comparison) -> Table:
         (
             *((trial.label,) if several else ()),
             *((trial.run,) if runs else ()),
-            f"{trial.number}",
+            f"{trial.number}{' *' if trial == each.take else ''}",
             *map(format_number, trial.objective),
             *(_short_value(trial.parameters.get(name)) for name in ordered),
         )
@@ -130,6 +130,10 @@ def top_trials_table(comparison: Comparison) -> Table:
     most = max((len(each.top) for each in overviews), default=0)
     title = "The best trials" if several or most < MAX_TOP_TRIALS else "The ten best trials"
     note = "`cloudtune results` prints all trials. A blank parameter was not active."
+    if any(each.confirmation for each in overviews):
+        title += " of the search"
+    if any(each.take in each.top for each in overviews):
+        note = f"A star marks the trial to take by its repetitions. {note}"
     return Table("top", title, note, columns, rows)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudtune import api
+from cloudtune.comparison.explanation import Explanation
 from cloudtune.confirmation.analysis import ConfirmationResult
 from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
 from cloudtune.runs.confirmations import confirmations_of
@@ -50,6 +53,35 @@ def test_luck_and_lead_are_those_of_the_best_values_where_these_count() -> None:
     assert found.luck == pytest.approx(winner.value - winner.confirmed.mean)
     assert found.confirmed_lead is not None
     assert found.confirmed_lead.mean == pytest.approx(10, abs=1)
+
+
+@pytest.mark.parametrize(("metric", "taken", "bounds"), [("t", 29, 0), ("m", 30, 1)])
+def test_the_best_trials_of_a_report_are_those_of_the_search(
+    metric: str, taken: int, bounds: int
+) -> None:
+    Path("train.py").write_text(f"{START}report(m=x, t=-abs(x - 29) + noise)\n", "utf-8")
+    study = {
+        "objective": {"metric": "m", "goal": "maximize"},
+        "parameters": {"x": {"type": "int", "min": 1, "max": 30, "scale": "log"}},
+        **({"confirm": {"metric": metric}} if metric != "m" else {}),
+        "strategy": {"name": "grid", "seed": 0},
+        "limits": {"parallel_trials": 2},
+        "trial": {"script": "train.py"},
+    }
+    run = api.run(study, show=False)
+    api.run(plan_confirmation(run.id, ConfirmOptions(top=3, seeds=2))[0], show=False)
+    found = json.loads(api.report(run.results(), form="json"))["verdicts"][0]["overview"]
+    values = [each["parameters"]["x"] for each in found["top"]]
+    assert values == [*range(30, 20, -1)]
+    assert found["take"]["parameters"]["x"] == taken
+    assert len(found["bounds"]) == bounds
+    explained = run.explain()
+    assert isinstance(explained, Explanation)
+    assert len(explained.at_bounds) == bounds
+    text = api.report(run.results(), form="text")
+    assert "The ten best trials of the search" in text
+    assert re.findall(r"(\d+) \*  ", text)[0] == f"{found['take']['number']}"
+    assert "A star marks the trial to take by its repetitions." in text
 
 
 def test_one_and_true_are_two_settings() -> None:
