@@ -131,7 +131,7 @@ class ConfirmationResult:
     coarse: bool
     """Whether only the deciding metric was equal in all repetitions of each candidate."""
     settled: bool
-    """Whether the trial to take is better than each other candidate, by its interval."""
+    """Whether the trial to take is better than each other trial, by its interval."""
     take: int | None
     """The index of the candidate to take; None if no candidate has a value, or if each breaks a
     constraint. In an ablation, that is the winner."""
@@ -193,6 +193,14 @@ class ConfirmationResult:
             if not (each.is_broken or each.is_barely_measured)
         ]
         return self.candidates[min(ahead)[1]] if ahead and not self.is_ablation else None
+
+    @property
+    def better_baseline(self) -> ConfirmedCandidate | None:
+        """The baseline, if it is better on average than the one to take but cannot be taken."""
+        each = None if self.baseline is None else self.candidates[self.baseline]
+        if each is None or each.role != "baseline" or each.is_broken or each.worse is None:
+            return None
+        return each if each.worse.mean < 0 else None
 
     @property
     def compares(self) -> bool:

@@ -14,6 +14,9 @@ OVERFITTING = (
     "that underfits is equally bad on both. A search overfits to its validation data if its metric "
     "promises more than data that it never saw."
 )
+_TOO_FEW = "; that is too few seeds to tell it from chance."
+_MAYBE_CHANCE = ". The seeds do not tell it from chance."
+_NO_CHANCE = ", which is more than chance."
 
 
 def describe_confirmation(result: ConfirmationResult) -> list[tuple[str, str]]:
@@ -110,6 +113,13 @@ def _breaks(each: ConfirmedCandidate) -> str:
 
 
 def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
+    text = _best_trial(result, taken)
+    if taken and (better := result.better_baseline) and better.worse:
+        text += f" But {_loss(result, f'the {better.label}', better.worse)}"
+    return text
+
+
+def _best_trial(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
     if taken is None:
         rows = [
             f"{each.label} in {each.broken} of {each.seeds}"
@@ -144,16 +154,18 @@ def _take(result: ConfirmationResult, taken: ConfirmedCandidate | None) -> str:
     if equal := [each.label for each in result.ties]:
         what += f" {_list(equal)} {'is' if len(equal) == 1 else 'are'} exactly as good."
     rest = [each for each in rivals if each not in result.ties]
+    if out and not rivals:
+        what += f" `cloudtune confirm {result.confirms}` repeats the next best."
     if result.deterministic or not rest:
         return what
     others = [each.label for each in rest if each.worse and not (each.worse.low or 0) > 0]
     if not others:
-        return f"{what} It is better than the others, by their intervals."
+        return f"{what} It is better than the other trials, by their intervals."
     if (rival := result.rival) and rival.worse:
         text = f"{what} On the seeds that two trials share, each is beaten by another, this one by "
         text += f"the least: {rival.label} is better by {_number(-rival.worse.mean)}"
         return f"{text}. The seeds do not separate it from {_list(others)}."
-    text = f"{what} It is the best on average, each compared on the seeds that both have"
+    text = f"{what} It is the best trial on average, each compared on the seeds that both have"
     return f"{text}, but these do not separate it from {_list(others)}."
 
 
@@ -232,25 +244,33 @@ def _describe_gain(result: ConfirmationResult) -> str:
     bounds = f" ({_range(each.worse)})" if _range(each.worse) else ""
     text = f"{_number(gain)}{bounds} over {name}"
     if gain < 0:
-        loss = _negative(each.worse)
-        bounds = f" ({_range(loss)})" if _range(loss) else ""
-        were = "were" if name.endswith("defaults") else "was"
-        text = f"None: {name} {were} better by {_number(loss.mean)}{bounds}"
+        return f"None: {_loss(result, name, each.worse)}"
     if result.deterministic or result.coarse:
         return f"{text}."
     if low is None or high is None:
-        return f"{text}; that is too few seeds to tell it from chance."
+        return f"{text}{_TOO_FEW}"
     if low <= 0 <= high:
-        within = result.noise_floor is not None and abs(gain) <= result.noise_floor
-        floor = ", which is within the noise floor" if within and gain >= 0 else ""
-        return f"{text}{floor}. The seeds do not tell it from chance."
-    if gain < 0 or result.noise_floor is None:
-        return f"{text}, which is more than chance."
+        within = result.noise_floor is not None and gain <= result.noise_floor
+        floor = ", which is within the noise floor" if within else ""
+        return f"{text}{floor}{_MAYBE_CHANCE}"
+    if result.noise_floor is None:
+        return f"{text}{_NO_CHANCE}"
     floor = f"the noise floor of {_number(result.noise_floor)}"
     if low > result.noise_floor:
         return f"{text}, which exceeds {floor}."
     where = "is within" if gain <= result.noise_floor else "may be within"
     return f"{text}, which {where} {floor}: it is real, but a single run may not show it."
+
+
+def _loss(result: ConfirmationResult, name: str, worse: Estimate) -> str:
+    """Return by how much a baseline is better than the trial to take, and if that may be chance."""
+    were = "were" if name.endswith("defaults") else "was"
+    text = f"{name} {were} better by {_gain(_negative(worse))}"
+    if result.deterministic or result.coarse:
+        return f"{text}."
+    if worse.low is None or worse.high is None:
+        return f"{text}{_TOO_FEW}"
+    return f"{text}{_NO_CHANCE if worse.excludes_zero else _MAYBE_CHANCE}"
 
 
 def _gain(gain: Estimate) -> str:
@@ -312,8 +332,8 @@ def _overfitting(result: ConfirmationResult) -> str:
         )
     if result.disagreement and result.taken:
         texts.append(
-            f"{result.search_metric} prefers {result.disagreement}, and {result.metric} prefers "
-            f"{result.taken.label}."
+            f"{result.search_metric} prefers {result.disagreement} to {result.taken.label}, and "
+            f"{result.metric} prefers {result.taken.label} to {result.disagreement}."
         )
     return " ".join(texts)
 

@@ -314,7 +314,7 @@ def _confirmation(
     if options.ablate:
         candidates += changes(study, top[0].parameters, completed, source, notes)
     elif options.baseline:
-        candidates = with_baseline(study, candidates, completed, source, notes)
+        candidates = with_baseline(study, candidates, completed, source, notes, eligible=every)
     if len(candidates) < 2 and not options.baseline and (options.ablate or taken or not skipped):
         hint = "; no parameter has another default" if options.ablate else "; add --baseline"
         rest = "".join(f". {note[:-1]}" for note in notes)

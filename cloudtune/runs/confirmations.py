@@ -81,6 +81,11 @@ def confirmed_trial(result: StudyResult, own: Sequence[ConfirmationResult]) -> D
     text += f": {found.metric} {taken.confirmed.mean:.6g} over {format_count(taken.seeds, 'seed')}"
     if taken.failed:
         text += f"; {taken.failed} of its {taken.seeds + taken.failed} repetitions failed"
+    if (better := found.better_baseline) and better.worse:
+        were = "were" if better.label.endswith("defaults") else "was"
+        text += f"; but the {better.label} {were} better by {-better.worse.mean:.4g}"
+        is_clear = better.worse.excludes_zero or found.deterministic or found.coarse
+        text += "" if is_clear else ", which may be chance"
     for label, run in _broken([e for e in own if e.searched_on == found.searched_on]):
         text += f"; {label} is not taken, since it breaks a constraint in run {run}"
     if barely := [each.label for each in found.candidates if each.is_barely_measured]:

@@ -52,17 +52,21 @@ def with_baseline(
     trials: Sequence[Trial],
     source: Path,
     notes: list[str],
+    *,
+    eligible: Sequence[Trial],
 ) -> list[Candidate]:
     """Return candidates with the script's defaults, or the first trial if these do not fit.
 
-    If one of the candidates has the same parameters, it is the baseline.
+    If one of the candidates has the same parameters, it is the baseline. Otherwise, a trial with
+    these parameters that can be taken is another candidate.
 
     Args:
         study: The study of the search.
         candidates: Its best trials.
         trials: All of its completed trials.
         source: The folder of its code.
-        notes: Gets why the defaults are not repeated.
+        notes: Gets why the defaults are not repeated, or cannot be taken.
+        eligible: The trials that can be taken.
     """
     first = min(trials, key=lambda trial: trial.number)
     first_trial = "first trial" if first.number == 1 else "first completed trial"
@@ -86,10 +90,19 @@ def with_baseline(
         if assignment_key(each.parameters) == key:
             named = replace(each, label=f"{each.label} ({label})", is_baseline=True)
             return [*candidates[:index], named, *candidates[index + 1 :]]
-    same = next((trial for trial in trials if assignment_key(trial.parameters) == key), None)
-    value = same.objective[0] if same and same.objective else None
-    number = same.number if same else None
-    return [*candidates, Candidate(label, parameters, "baseline", number, value)]
+    same = next(
+        (each for each in (*eligible, *trials) if assignment_key(each.parameters) == key), None
+    )
+    if same is None:
+        return [*candidates, Candidate(label, parameters, "baseline")]
+    value = same.objective[0] if same.objective else None
+    if same in eligible:
+        label = f"trial {same.number} ({label})"
+        baseline = Candidate(label, parameters, "candidate", same.number, value, is_baseline=True)
+        return [*candidates, baseline]
+    why = "broke a constraint" if same.broken else "did not run as long as the others"
+    notes.append(f"Trial {same.number} ({label}) cannot be taken, since it {why} in the search.")
+    return [*candidates, Candidate(label, parameters, "baseline", same.number, value)]
 
 
 def changes(

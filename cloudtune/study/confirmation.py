@@ -9,7 +9,9 @@ from typing import Any, Literal
 from cloudtune.study.search_space import Value
 
 Role = Literal["candidate", "baseline", "change"]
-"""A ``change`` is the winner with one parameter back at its default: an ablation."""
+"""A ``candidate`` is a trial of the search, which can be taken. A ``baseline`` cannot: it is no
+trial of the search, or one that broke a constraint there or had less of the resource. A ``change``
+is the winner with one parameter back at its default: an ablation."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Candidate:
     value: float | None = None
     """The value of the objective there."""
     is_baseline: bool = False
-    """Whether this one of the best trials is what ``--baseline`` asks for."""
+    """Whether this trial of the search is what ``--baseline`` asks for."""
     broken_in: str = ""
     """Another confirmation of that run in which it breaks a constraint; empty if there is none."""
 

@@ -224,8 +224,8 @@ def test_settings_that_are_always_equal_are_called_that() -> None:
     assert said(found, "Lead").endswith("The winner holds.")
     found = confirm(lambda setting, seed: {"m": 1.0 - setting // 2, "loss": seed}, 4)
     assert said(found, "Take") == (
-        "trial 0: m 1 over 10 seeds. trial 1 is exactly as good. It is the best on average, each "
-        "compared on the seeds that both have, but these do not separate it from trial 2 and "
+        "trial 0: m 1 over 10 seeds. trial 1 is exactly as good. It is the best trial on average, "
+        "each compared on the seeds that both have, but these do not separate it from trial 2 and "
         "trial 3."
     )
 

@@ -272,7 +272,8 @@ def test_an_ablation_changes_one_parameter_at_a_time() -> None:
 
 def test_the_baseline_is_the_scripts_defaults() -> None:
     found = confirm(search(DEFAULTS, parameters=CONDITIONAL), baseline=True, top=1, seeds=2)
-    assert [each.label for each in found.candidates] == [found.winner.label, "script's defaults"]
+    labels = [each.label for each in found.candidates]
+    assert labels == [found.winner.label, "trial 2 (script's defaults)"]
     assert found.candidates[1].parameters == {"kind": "plain", "width": 2}
 
 
@@ -293,7 +294,7 @@ def test_what_does_not_go_back_to_its_default_is_said(
     assert call("status", found.run) == 0
     assert f"Note: {found.notes[0]}" in capsys.readouterr().out
     found = confirm(run, baseline=True, top=1, seeds=2)
-    assert found.candidates[1].label == "first trial"
+    assert found.candidates[1].label == "trial 1 (first trial)"
     assert "the baseline is the first trial" in found.notes[0]
 
 
@@ -309,6 +310,44 @@ def test_defaults_that_are_among_the_best_are_the_baseline(
     found = confirmations_of([run])[0]
     assert found.baseline is not None
     assert [each.role for each in found.candidates] == ["candidate"] * 3
+
+
+@pytest.mark.parametrize("is_trial", [True, False])
+def test_a_baseline_that_is_a_trial_can_be_taken_and_other_defaults_are_said_to_be_better(
+    capsys: pytest.CaptureFixture[str], *, is_trial: bool
+) -> None:
+    script = NOISY.replace("m=x + luck + ", "test=10 - x + 0.01 * random.random(), m=x + ")
+    default, tried = (None, [1, 2, 3, 4]) if is_trial else (1, [2, 3, 4])
+    if default:
+        script = script.replace('params()["x"]', '{"x": 1, **params()}["x"]')
+    run = search(
+        script,
+        parameters={"x": {"type": "discrete", "values": [1, 2, 3, 4]}},
+        strategy={"name": "list", "seed": 0},
+        initial_trials=[{"x": x} for x in tried],
+        confirm="test",
+    )
+    assert call("confirm", run, "--baseline", "--top", "2") == 0
+    printed = capsys.readouterr().out
+    assert call("results", run, "--best", "--json") == 0
+    best = capsys.readouterr()
+    (taken,) = json.loads(best.out)[0]["trials"]
+    found = confirmations_of([run])[0]
+    assert found.taken
+    assert taken["number"] == found.taken.number
+    if is_trial:
+        assert found.taken.parameters == {"x": 1}
+        assert "Take: trial 1 (first trial): test 9.0" in printed
+        assert "Gain: None: no trial is better than trial 1 (first trial)" in printed
+        assert "better by" not in printed + best.err
+    else:
+        assert found.taken.parameters == {"x": 3}
+        assert re.search(
+            r"Take: trial 2: .* than the other trials, .* But the script's defaults were better by",
+            printed,
+        )
+        assert "of them: test 7.0" in best.err
+        assert re.search(r"; but the script's defaults were better by [12]\.\d+$", best.err.strip())
 
 
 def test_the_defaults_of_a_function_are_known() -> None:

@@ -57,6 +57,9 @@ def test_the_first_trial_is_the_baseline_if_it_breaks_a_constraint_on_a_metric()
     found = planned(run, baseline=True)
     last = found.candidates[-1]
     assert (last.label, last.number, dict(last.parameters)) == ("first trial", 1, {"x": 1})
+    assert last.role == "baseline"
+    note = "Trial 1 (first trial) cannot be taken, since it broke a constraint in the search."
+    assert found.notes == (note,)
     assert [each.label for each in planned(run, ablate=True).candidates] == [
         "trial 3",
         "x back at 1",
