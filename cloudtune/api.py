@@ -6,11 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from cloudtune.runs.run_results import Results
+from cloudtune.runs.run_results import Results, read_run
 
 if TYPE_CHECKING:
     from cloudtune.comparison.explanation import Explanation, TrialExplanation
@@ -94,11 +93,7 @@ class Run:
 
     def results(self) -> Results:
         """Return the results of each job so far, with what their confirmations have decided."""
-        from cloudtune.ledger.reader import read_results
-        from cloudtune.runs.confirmed_best import with_decisions
-
-        jobs = with_decisions(read_results(self.id))
-        return Results(tuple(replace(job, trials=tuple(trials)) for job, trials in jobs))
+        return read_run(self.id)
 
     def execute(self, *, on: Sequence[str] = (), show: bool = True) -> Run:
         """Execute the jobs that have not ended, of some providers or all; return when they end.

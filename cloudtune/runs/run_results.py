@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +39,17 @@ class Results(Displayable):
         """The best trial of all jobs; None if there is no single best.
 
         If the run was confirmed, that is the trial to take: `StudyResult.decision` says why.
+        Of a confirmation, it is the best trial of the run that it confirms.
         Emulated jobs count only if every job is emulated; `StudyResult.emulated` shows which.
         """
         from cloudtune.results.aggregate import best_of_jobs
+        from cloudtune.runs.confirmations import confirmed_run
 
+        jobs = self.jobs
+        if any(job.confirmation for job in jobs):
+            jobs = read_run(confirmed_run(jobs[0].run)).jobs
         winners = best_of_jobs(
-            (job, job.trials) for job in self.jobs if not (job.is_outranked or job.confirmation)
+            (job, job.trials) for job in jobs if not (job.is_outranked or job.confirmation)
         )
         return winners[0][1] if len(winners) == 1 else None
 
@@ -91,3 +96,16 @@ class Results(Displayable):
         from cloudtune.formats.optuna import run_export
 
         return [run_export.export(job, job.trials, to) for job in self.jobs]
+
+
+def read_run(run: str) -> Results:
+    """Return the results of each job of a run so far, with what confirmations have decided.
+
+    Args:
+        run: The run's ID.
+    """
+    from cloudtune.ledger.reader import read_results
+    from cloudtune.runs.confirmed_best import with_decisions
+
+    jobs = with_decisions(read_results(run))
+    return Results(tuple(replace(job, trials=tuple(trials)) for job, trials in jobs))

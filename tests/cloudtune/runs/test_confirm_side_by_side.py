@@ -123,7 +123,8 @@ def test_each_command_has_the_best_trial_of_the_confirmation(
     assert results.best is not None
     assert results.best.parameters == {"x": 2}
     assert [job.best and job.best.number for job in results] == [3, 3]
-    assert api.find_run(f"{run}-confirm").results().best is None
+    assert api.find_run().id == f"{run}-confirm"
+    assert api.find_run().results().best == results.best
     assert api.find_run(f"{run}-confirm").results().jobs[0].best is None
     capsys.readouterr()
     call("status", "--json")
