@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -20,6 +20,7 @@ from cloudtune.comparison.rankings import NEAR_BEST_SHARE
 from cloudtune.confirmation.analysis import ConfirmationResult
 from cloudtune.formats.run_reader import DERIVED
 from cloudtune.results.model import StudyResult, Trial, pareto_front, trial_rank
+from cloudtune.study.constraints import outcome_constraints
 from cloudtune.study.script_defaults import script_defaults
 from cloudtune.study.search_space import Value, is_same_value
 
@@ -103,20 +104,25 @@ def overview(
     metrics = [objective.metric for objective in study.objectives]
     ranked = [(job, trial) for job in group.jobs for trial in eligible_trials(job.trials)]
     origin = {id(trial): job for job, trial in ranked}
-    trials = [trial for _, trial in ranked]
-    ordered = _ordered(trials, goals)
+    ordered = _ordered([trial for _, trial in ranked], goals)
     counted = _ordered([trial for job in group.jobs for trial in counted_trials(job)], goals)
     leading = next(iter(counted or ordered), None)
     job = origin[id(leading)] if leading else group.jobs[0]
     source = _source(job, folders)
     defaults = script_defaults(study, source) if source else {}
-    indices = range(len(goals)) if trials else ()
-    summaries = tuple(_objective(group, job, trials, index, defaults) for index in indices)
-    verdicts = {summary.improving for summary in summaries}
     best = counted[0] if counted and len(goals) == 1 else None
     shown = _front_trial(group, job, best) if best else None
     by = None if job.decision is None or job.is_outranked else job.decision.by
     confirmation = next((each for each in confirmations if (each.run, each.provider) == by), None)
+    searched = {id(each): _as_searched(each) if confirmation else each for each in group.jobs}
+    runs = [(each, trial) for each in searched.values() for trial in eligible_trials(each.trials)]
+    run_of = {id(trial): each for each, trial in runs}
+    trials = [trial for _, trial in runs]
+    top = _ordered(trials, goals)
+    indices = range(len(goals)) if trials else ()
+    leading_job = searched[id(job)]
+    summaries = tuple(_objective(group, leading_job, trials, index, defaults) for index in indices)
+    verdicts = {summary.improving for summary in summaries}
     single = len(goals) == 1
     bounds = bounds_of_best(study, best, ordered) if single else bound_hits(study, ordered)
     if _has_derived_bounds(job) or (confirmation and confirmation.metric != metrics[0]):
@@ -124,12 +130,10 @@ def overview(
     return Overview(
         label=group.label,
         trials=sum(len(job.trials) for job in group.jobs),
-        eligible=len(trials),
+        eligible=len(ranked),
         objectives=summaries,
-        top=tuple(
-            _front_trial(group, origin[id(trial)], trial) for trial in ordered[:MAX_TOP_TRIALS]
-        ),
-        front=len(ordered) if len(goals) > 1 else min(1, len(ordered)),
+        top=tuple(_front_trial(group, run_of[id(trial)], trial) for trial in top[:MAX_TOP_TRIALS]),
+        front=len(top) if len(goals) > 1 else min(1, len(top)),
         defaults=defaults,
         bounds=bounds,
         next_steps=tuple(
@@ -148,6 +152,18 @@ def overview(
         take=shown if confirmation else None,
         confirmation=confirmation,
     )
+
+
+def _as_searched(job: StudyResult) -> StudyResult:
+    """Return a job whose trials break only the constraints that they broke in the search."""
+    own = {each.text for each in outcome_constraints(job.study)}
+    trials = (
+        replace(each, broken=tuple(text for text in each.broken if text in own))
+        if each.broken
+        else each
+        for each in job.trials
+    )
+    return replace(job, trials=tuple(trials))
 
 
 def _front_trial(group: Group, job: StudyResult, trial: Trial) -> FrontTrial:

@@ -93,6 +93,8 @@ def test_the_next_best_trial_is_taken(
     assert call("report", run, "--as", "markdown") == 0
     report = capsys.readouterr().out
     assert ("and kept the constraints" in printed.err) == (best is None)
+    assert re.search(r"The search had m [\d.]+ in trial 3\.", report)
+    assert "which breaks a constraint" not in report
     if best:
         assert json.loads(printed.out) == {"x": best}
         assert f"**Best: trial {best}, m" in report
