@@ -300,7 +300,8 @@ def _taken(found: ConfirmationResult) -> Taken | None:
     if each is None or each.confirmed is None:
         return None
     mean = each.confirmed
-    return Taken(each.label, mean.mean, mean.low, mean.high, each.seeds, each.parameters)
+    label = each.label if each.number is None else f"{each.label} of run {found.confirms}"
+    return Taken(label, mean.mean, mean.low, mean.high, each.seeds, each.parameters)
 
 
 def _not_expected(job: StudyResult, before: Sequence[Trial], model: Surrogate | None) -> str:

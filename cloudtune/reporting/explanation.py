@@ -83,8 +83,7 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
             f"{rank} (1 is all, 0 nothing), and {inside}.{_trust(found.fit)}",
         )
         for odd in found.fit.surprises:
-            text = f"trial {odd.number} has {_number(odd.measured)}, and was expected at"
-            yield "Surprise", f"{text} {_number(odd.predicted)} ({_range(odd)})."
+            yield "Surprise", _surprise(found, odd)
     if found.fit and found.fit.reliable and found.broken and not found.predicted_best:
         yield "Predicted best", "None: no assignment was found that probably keeps the constraints."
     if found.predicted_best:
@@ -129,6 +128,12 @@ def _take(found: Explanation, taken: Taken) -> str:
         text += f" ({_number(taken.low)} to {_number(taken.high)})"
     text += f" over {format_count(taken.seeds, 'seed')}"
     return f"{text}. {format_parameters(taken.parameters)}."
+
+
+def _surprise(found: Explanation, odd: Checked) -> str:
+    run = f" of run {found.run}" if found.take else ""
+    text = f"trial {odd.number}{run} has {_number(odd.measured)}, and was expected at"
+    return f"{text} {_number(odd.predicted)} ({_range(odd)})."
 
 
 def _trust(fit: Fit) -> str:

@@ -18,7 +18,7 @@ import pytest
 from cloudtune import api
 from cloudtune.cli import main
 from cloudtune.comparison.comparison import compare
-from cloudtune.comparison.explanation import Explanation, explain, explain_trial
+from cloudtune.comparison.explanation import Explanation, Fit, explain, explain_trial
 from cloudtune.comparison.left import what_is_left
 from cloudtune.confirmation.analysis import ConfirmationResult, ConfirmedCandidate
 from cloudtune.errors import UsageError
@@ -29,6 +29,7 @@ from cloudtune.results.model import Cost, StudyResult, Trial
 from cloudtune.search.axes import build_axes
 from cloudtune.search.encoding import Encoding
 from cloudtune.search.gaussian_process import Posterior
+from cloudtune.search.surrogate import Checked
 from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.search_space import Space, Value
 from cloudtune.study.study import Study
@@ -460,7 +461,14 @@ def test_a_confirmation_is_explained_by_what_it_measured(
     assert f"the confirmation of run {run.id}" in items["Trials"]
     assert found.take is not None
     assert items["Take"].startswith(f"{found.take.label}: m {found.take.mean:.4g} ")
+    assert f" of run {run.id}: m " in items["Take"]
     assert " over 6 seeds. x=" in items["Take"]
+    odd = Checked(2, 9.0, 1.0, 0.0, 2.0)
+    surprised = replace(
+        found, fit=Fit(9, 0.5, reliable=True, within_interval=0.9, surprises=(odd,))
+    )
+    surprise = dict(describe_explanation(surprised))["Surprise"]
+    assert surprise.startswith(f"trial 2 of run {run.id}-confirm has 9, ")
     assert "Best" not in items
 
 
