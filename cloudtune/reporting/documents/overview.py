@@ -212,7 +212,7 @@ def _difference(each: ObjectiveOverview, name: str, reference: float) -> str:
     if not gain:
         return f"as good as {name} ({format_number(reference)})"
     worse = (reference > each.best) if each.goal == "maximize" else (reference < each.best)
-    share = gain / abs(reference) if reference and (reference > 0) == (each.best > 0) else None
+    share = gain / abs(reference) if reference > 0 and each.best > 0 else None
     percent = "" if share is None or share >= 10 else f" or {_percent(share)}"
     direction = "worse" if worse else ("higher" if each.goal == "maximize" else "lower")
     return f"{_three_digits(gain)}{percent} {direction} than {name} ({format_number(reference)})"

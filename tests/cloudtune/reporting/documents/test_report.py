@@ -351,6 +351,10 @@ def test_gains_have_no_exponent_and_never_100_percent_of_a_rest() -> None:
     assert "19100 or 99.5 % lower than the first trial (19220)" in text
     text = flat(said([job("p", [72722.0, 1e-9], study=study)]))
     assert "72700 or 99.9 % lower than the first trial" in text
+    for values in ([-0.066, -0.52], [0.066, -0.3], [-2.0, -4.0]):
+        text = flat(said([job("p", values, study=study)]))
+        assert "lower than the first trial" in text
+        assert "%" not in text.split("lower than the first trial")[0].split("Gain")[1]
     assert "since no completed trial measured" in flat(said([job("p", [None])]))
 
 
