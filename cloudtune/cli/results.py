@@ -30,6 +30,10 @@ _MAX_REASON = 60
 """Characters of the reason of a proposal in the table; `--trial` prints all."""
 _NO_BEST = "no completed trial measured the objective"
 _NONE_KEEPS = f"{_NO_BEST} and kept the constraints; `cloudtune results` shows what each breaks"
+_NONE_TAKEN = (
+    "no trial can be taken, since those that were repeated break a constraint; `cloudtune results "
+    "--top 10` lists the best of the search"
+)
 
 
 @examples(
@@ -209,6 +213,8 @@ def _select_best(jobs: Iterable[_Job]) -> Iterator[_Job]:
 
     best = [(result, result.chosen_trials(trials)) for result, trials in jobs]
     if not any(trials for _, trials in best):
+        if any(result.decision for result, _ in best):
+            raise UsageError(_NONE_TAKEN)
         is_constrained = any(result.study.constraints for result, _ in best)
         raise UsageError(_NONE_KEEPS if is_constrained else _NO_BEST)
     return iter(best)

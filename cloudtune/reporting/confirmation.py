@@ -154,7 +154,7 @@ def _best_trial(result: ConfirmationResult, taken: ConfirmedCandidate | None) ->
     if equal := [each.label for each in result.ties]:
         what += f" {_list(equal)} {'is' if len(equal) == 1 else 'are'} exactly as good."
     rest = [each for each in rivals if each not in result.ties]
-    if out and not rivals:
+    if out and not rivals and result.take == result.baseline:
         what += f" `cloudtune confirm {result.confirms}` repeats the next best."
     if result.deterministic or not rest:
         return what

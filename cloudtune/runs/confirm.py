@@ -25,6 +25,7 @@ from cloudtune.runs.confirmations import (
     broken_settings,
     confirmations_of,
     confirmed_run,
+    describe_broken,
     known_spread,
     mark_broken,
 )
@@ -291,11 +292,8 @@ def _confirmation(
     ranked.sort(key=lambda trial: trial.number != number)
     top = ranked[: 1 if options.ablate else options.top]
     outranked = every[: max(map(every.index, top))] if number is None else []
-    skipped = {t.number: run for t in outranked if (run := broken.get(_key(t)))}
-    notes = [
-        f"Trial {number} is not repeated, since it breaks a constraint in run {run}."
-        for number, run in skipped.items()
-    ]
+    skipped = [trial for trial in outranked if _key(trial) in broken]
+    notes: list[str] = []
     if not options.ablate:
         unbroken = [trial for trial in completed if _key(trial) not in broken]
         top = with_model_choice(study, top, unbroken, notes)
@@ -315,6 +313,10 @@ def _confirmation(
         candidates += changes(study, top[0].parameters, completed, source, notes)
     elif options.baseline:
         candidates = with_baseline(study, candidates, completed, source, notes, eligible=every)
+    repeated = {assignment_key(each.parameters) for each in candidates}
+    if left_out := {t.number: broken[_key(t)] for t in skipped if _key(t) not in repeated}:
+        text = describe_broken(left_out, "repeated")
+        notes.insert(0, f"{text[0].upper()}{text[1:]}.")
     if len(candidates) < 2 and not options.baseline and (options.ablate or taken or not skipped):
         hint = "; no parameter has another default" if options.ablate else "; add --baseline"
         rest = "".join(f". {note[:-1]}" for note in notes)

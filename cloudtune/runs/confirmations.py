@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,9 @@ from cloudtune.study.quantities import format_count
 from cloudtune.study.schema import Json
 from cloudtune.study.search_space import AssignmentKey, assignment_key
 from cloudtune.study.study import Study
+
+_MOST_NAMED = 5
+"""Trials and runs that one sentence names; it counts the rest."""
 
 
 def confirmed_run(run: str | None) -> str:
@@ -86,8 +89,8 @@ def confirmed_trial(result: StudyResult, own: Sequence[ConfirmationResult]) -> D
         text += f"; but the {better.label} {were} better by {-better.worse.mean:.4g}"
         is_clear = better.worse.excludes_zero or found.deterministic or found.coarse
         text += "" if is_clear else ", which may be chance"
-    for label, run in _broken([e for e in own if e.searched_on == found.searched_on]):
-        text += f"; {label} is not taken, since it breaks a constraint in run {run}"
+    if broken := _broken([e for e in own if e.searched_on == found.searched_on]):
+        text += f"; {describe_broken(broken, 'taken')}"
     if barely := [each.label for each in found.candidates if each.is_barely_measured]:
         text += f"; too few repetitions of {' and '.join(barely)} have a value"
     others = [
@@ -107,15 +110,37 @@ def confirmed_trial(result: StudyResult, own: Sequence[ConfirmationResult]) -> D
     return Decision(taken.number, elsewhere=False, reason=text, by=by)
 
 
-def _broken(found: Sequence[ConfirmationResult]) -> list[tuple[str, str]]:
+def describe_broken(trials: Mapping[int, str], verb: str) -> str:
+    """Return which trials are not, for example, taken, since they break a constraint.
+
+    Args:
+        trials: The numbers of the trials, each with the run that shows it.
+        verb: What is not done with them, such as ``taken``.
+    """
+    runs = _name_some("run", list(dict.fromkeys(trials.values())))
+    which = _name_some("trial", [str(number) for number in trials])
+    if len(trials) == 1:
+        return f"{which} is not {verb}, since it breaks a constraint in {runs}"
+    return f"{which} are not {verb}, since they break a constraint in {runs}"
+
+
+def _name_some(noun: str, names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    if more > 1:
+        names = [*names[:_MOST_NAMED], f"{more} others"]
+    *others, last = names
+    return f"{noun}s {', '.join(others)} and {last}" if others else f"{noun} {last}"
+
+
+def _broken(found: Sequence[ConfirmationResult]) -> dict[int, str]:
     """Return the trials of a job that break a constraint, each with the first run that shows it."""
-    broken: dict[int, tuple[str, str]] = {}
+    broken: dict[int, str] = {}
     for result in found:
         for each in result.candidates:
             if each.is_broken and each.number is not None and each.role == "candidate":
                 run = result.run if each.broken else each.broken_in
-                broken.setdefault(each.number, (each.label, run))
-    return [broken[number] for number in sorted(broken)]
+                broken.setdefault(each.number, run)
+    return dict(sorted(broken.items()))
 
 
 def _why_less(
@@ -123,7 +148,7 @@ def _why_less(
 ) -> str:
     """Return why a confirmation by the same metric does not decide."""
     if other.taken is None or decisive.taken is None:
-        return "has no trial to take"
+        return "had no trial to take"
     if other.emulated and not decisive.emulated:
         return "ran at an emulator"
     if decisive.compares and not other.compares:
@@ -138,7 +163,7 @@ def _why_less(
     if assignment_key(other.taken.parameters) != assignment_key(decisive.taken.parameters):
         which = f"the trial that it took, {label}"
     if other.taken.seeds == decisive.taken.seeds:
-        return f"is older, with as many seeds of {which}"
+        return f"came earlier, with as many seeds of {which}"
     return f"used fewer seeds of {which}"
 
 

@@ -10,7 +10,12 @@ from typing import NamedTuple
 from cloudtune.confirmation.analysis import ConfirmationResult
 from cloudtune.confirmation.choice import decisive
 from cloudtune.results.model import Decision, StudyResult, Trial
-from cloudtune.runs.confirmations import broken_settings, confirmations_of, confirmed_trial
+from cloudtune.runs.confirmations import (
+    broken_settings,
+    confirmations_of,
+    confirmed_trial,
+    describe_broken,
+)
 from cloudtune.study.search_space import AssignmentKey, assignment_key
 
 _Job = tuple[StudyResult, Iterable[Trial]]
@@ -96,17 +101,16 @@ def _mark(
 ) -> tuple[list[Trial], list[str]]:
     """Return the trials, marked where repetitions break a constraint, and which those are."""
     settings = broken_settings(confirmations, emulated=job.emulated)
-    reasons: list[str] = []
+    refuted: dict[int, str] = {}
     marked: list[Trial] = []
     for trial in trials:
         run = settings.get(assignment_key(trial.parameters))
         is_refuted = run is not None and job.best_trials([trial])
         broken = (f"a constraint in run {run}",) if is_refuted else trial.broken
         marked.append(replace(trial, broken=broken))
-        if is_refuted:
-            text = f"trial {trial.number} is not taken, since it breaks a constraint in run {run}"
-            reasons.append(text)
-    return marked, reasons
+        if run is not None and is_refuted:
+            refuted[trial.number] = run
+    return marked, [describe_broken(refuted, "taken")] if refuted else []
 
 
 def _choose(jobs: list[_ReadJob], confirmations: list[ConfirmationResult]) -> _Choice | None:

@@ -12,6 +12,7 @@ import pytest
 from cloudtune import api
 from cloudtune.cli import main
 from cloudtune.runs.confirm import ConfirmOptions, plan_confirmation
+from cloudtune.runs.confirmations import describe_broken
 from cloudtune.runs.lifecycle import create
 
 SCRIPT = """\
@@ -68,8 +69,8 @@ TWO = "--top 2 --seeds 2 --fixed"
     [
         pytest.param([("3", TWO), ("", ALL)], 2, "took trial 1, which is worse", id="before"),
         pytest.param([("", ALL), ("3", TWO)], 2, "took trial 1, which is worse", id="afterwards"),
-        pytest.param([("31", TWO), ("", ALL)], 2, "has no trial to take", id="all"),
-        pytest.param([("1", TWO), ("3", TWO), ("", ALL)], 2, "has no trial to", id="in two"),
+        pytest.param([("31", TWO), ("", ALL)], 2, "had no trial to take", id="all"),
+        pytest.param([("1", TWO), ("3", TWO), ("", ALL)], 2, "had no trial to", id="in two"),
         pytest.param([("", ALL), ("3", "--ablate --seeds 2")], 2, "trial 3 is not", id="ablation"),
         pytest.param([("3", "--ablate --seeds 2")], None, "it breaks", id="only an ablation"),
         pytest.param([("31", TWO), ("2", TWO)], None, "each breaks", id="none is left"),
@@ -92,7 +93,8 @@ def test_the_next_best_trial_is_taken(
     assert note in printed.err
     assert call("report", run, "--as", "markdown") == 0
     report = capsys.readouterr().out
-    assert ("and kept the constraints" in printed.err) == (best is None)
+    assert ("those that were repeated break a constraint" in printed.err) == (best is None)
+    assert "kept the constraints" not in printed.err
     assert re.search(r"The search had m [\d.]+ in trial 3\.", report)
     assert "which breaks a constraint" not in report
     if best:
@@ -109,7 +111,7 @@ def test_the_next_best_trial_is_taken(
     ("bad", "best", "note"),
     [
         ("3", 1, "trial 3 is not taken, since it breaks a constraint in run"),
-        ("31", 2, "trial 1 is not taken, since it breaks a constraint in run"),
+        ("31", 2, "trials 1 and 3 are not taken, since they break a constraint in run"),
         ("312", None, "each breaks a constraint"),
     ],
 )
@@ -142,6 +144,14 @@ def test_what_breaks_a_constraint_in_an_incomplete_confirmation_is_not_taken(
         assert f"do not count (a constraint in run {run}-confirm: {count})" in report
     else:
         assert f"**Best: none, since each trial of run {run}-confirm breaks a" in report
+
+
+def test_many_trials_that_break_a_constraint_are_counted() -> None:
+    text = describe_broken({number: f"r{number // 4}" for number in range(28)}, "taken")
+    assert text == (
+        "trials 0, 1, 2, 3, 4 and 23 others are not taken, since they break a constraint in runs "
+        "r0, r1, r2, r3, r4 and 2 others"
+    )
 
 
 def test_a_single_trial_that_breaks_a_constraint_does_not_hold(
