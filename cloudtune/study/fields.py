@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, StrictStr
+from pydantic_core import PydanticSerializationError
 
 from cloudtune.diagnostics import Note
 from cloudtune.launcher.values import part_name
@@ -200,7 +201,12 @@ class StudyFields(Model):
 
     def to_json(self) -> dict[str, Any]:
         """Return the study as plain data, without defaults; `Study.model_validate` reads it."""
-        data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        try:
+            data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        except PydanticSerializationError as error:
+            if isinstance(error.__cause__, KeyboardInterrupt):  # pydantic wraps one of a serializer
+                raise error.__cause__ from None
+            raise
         if len(self.trial.resources) == 1:  # as before they could depend on parameters
             (data["trial"]["resources"],) = data["trial"]["resources"]
         return data

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from cloudtune.diagnostics import Note
 from cloudtune.errors import StudyError
+from cloudtune.study import quantities
 from cloudtune.study.schema import (
     BoolParameter,
     CategoricalParameter,
@@ -31,6 +32,20 @@ def test_a_study_can_be_written_in_python() -> None:
     assert study.file is None
     assert study.location("parameters.lr")[1] is None
     assert study.notes == ()
+
+
+def test_an_interrupt_is_no_error_of_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> float:
+        raise KeyboardInterrupt
+
+    study = Study(
+        objective=[Objective(metric="a", goal="maximize")],
+        parameters={"lr": [FloatParameter(type="float", min=1, max=2)]},
+        limits=Limits.model_validate({"timeout": "60s"}),
+    )
+    monkeypatch.setattr(quantities, "parse_duration", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        study.to_json()
 
 
 def test_short_and_long_forms_are_equal() -> None:
