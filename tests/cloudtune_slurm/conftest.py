@@ -174,6 +174,14 @@ def exit_code(slurm: Slurm, job: int) -> str:
     return done.stdout.strip()
 
 
+def wait_for_exit_code(slurm: Slurm, job: int, code: str) -> None:
+    """Wait until a job has an exit code, which can come after its last state."""
+    deadline = time.monotonic() + 100
+    while (seen := exit_code(slurm, job)) != code:
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.1)
+
+
 def wait_for_text(file: Path, text: str) -> str:
     """Wait until a file has a text; return all of it."""
     deadline = time.monotonic() + 200

@@ -18,6 +18,7 @@ from tests.cloudtune_slurm.conftest import (
     exit_code,
     look,
     wait_for,
+    wait_for_exit_code,
     wait_for_text,
 )
 from tests.cloudtune_slurm.support import plan_of
@@ -394,7 +395,7 @@ def test_scancel_ends_all_processes_and_kills_those_that_stay(
     text = wait_for_text(log, "script SIGTERM")
     assert look(slurm, job)[1] == "COMPLETING"
     assert wait_for(slurm, job, "CANCELLED")[2] == "None"
-    assert exit_code(slurm, job) == "0:9"
+    wait_for_exit_code(slurm, job, "0:9")
     text = log.read_text()
     assert re.search(
         rf"slurmstepd-n\d: error: \*\*\* JOB {job} ON n\d CANCELLED AT \S+ \*\*\*", text
@@ -474,7 +475,7 @@ def test_the_signal_before_the_limit_and_the_limit(
     assert "child SIGUSR1" not in text
     assert "child SIGTERM" in text
     assert look(slurm, job)[2] == "TimeLimit"
-    assert exit_code(slurm, job) == "0:9"
+    wait_for_exit_code(slurm, job, "0:9")
 
 
 def test_jobs_are_listed_by_name_whatever_their_state(slurm: Slurm, submit: Submit) -> None:

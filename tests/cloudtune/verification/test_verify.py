@@ -468,7 +468,8 @@ def test_the_next_verification_removes_what_all_killed_processes_left(tmp_path: 
     finally:
         process.stop(scene.address)
     assert not list((tmp_path / "state" / "verify").iterdir())
-    assert not list(tmp_path.glob("verify-*"))
+    # A step that had ended before the kill has left its recording.
+    assert all([*folder.rglob("*.json")] for folder in tmp_path.glob("verify-*"))
 
 
 def test_a_price_does_not_name_a_placeholder(tmp_path: Path) -> None:
