@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import traceback
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs
+from weakref import WeakValueDictionary
 from wsgiref.headers import Headers
 
 from cloudtune.emulator_kit import App, Delays, FaultPlan, MissingExtraError, Response
@@ -79,6 +81,8 @@ class SageMakerApp(App):
         super().__init__(self._operations)
         storage.log_calls(self.calls)
         self._identity = Identity(faults)
+        self._lock = threading.Lock()
+        self._writing: WeakValueDictionary[str, Any] = WeakValueDictionary()
         moto = _moto()
         self._moto: WSGIApplication = moto.DomainDispatcherApplication(moto.create_backend_app)
 
@@ -174,7 +178,8 @@ class SageMakerApp(App):
     ) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
         """Return the status, the headers and the body of moto's response.
 
-        moto fails if one call removes an object while another lists them, so reads are repeated.
+        moto fails if one call writes an object while another one does or reads it, so writes wait
+        for one another, and reads are repeated.
         """
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
@@ -182,13 +187,19 @@ class SageMakerApp(App):
             started.append((status, headers))
             return refuse_write
 
+        if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+            with self._lock:
+                writing = self._writing.setdefault(environ["PATH_INFO"], threading.Lock())
+            with writing:
+                body = self._moto(dict(environ), start)
+                return *started[-1], body
         reads = 0
         while True:
             try:
                 body = self._moto(dict(environ), start)
-            except (KeyError, RuntimeError):
+            except (KeyError, RuntimeError, ValueError):
                 reads += 1
-                if reads == _READS or environ["REQUEST_METHOD"] != "GET":
+                if reads == _READS:
                     raise
             else:
                 return *started[-1], body

@@ -218,7 +218,8 @@ def run_all(provider: str, steps: str, at_once: str, kind: str = "") -> int:
         remains = left(provider)
         failed += bool(remains)
         for (name, (number, point)), code in zip(batch.items(), codes, strict=True):
-            log = Path(name, "output.txt").read_text("utf-8") if remains else ""
+            is_shown = remains or code not in {0, -signal.SIGKILL, 130}
+            log = Path(name, "output.txt").read_text("utf-8") if is_shown else ""
             sys.stdout.write(f"{name} {number.name} {point} ended with {code}\n{log}")
         sys.stdout.write(f"left: {remains}\n")
         sys.stdout.flush()

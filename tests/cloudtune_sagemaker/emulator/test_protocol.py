@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,18 @@ def test_web_pages_are_refused(emulator: Emulator, headers: dict[str, str]) -> N
 def test_motos_own_interface_is_closed(emulator: Emulator) -> None:
     assert send(emulator, signed(emulator.key, "s3"), "/moto-api/reset")[0] == 404
     assert emulator.s3.list_buckets()["Buckets"]
+
+
+def test_an_object_can_be_written_and_read_by_several_at_once(emulator: Emulator) -> None:
+    body = b"x" * 100_000
+    emulator.s3.put_object(Bucket="team-bucket", Key="shared", Body=body)
+
+    def write_and_read(_: int) -> bytes:
+        emulator.s3.put_object(Bucket="team-bucket", Key="shared", Body=body)
+        return bytes(emulator.s3.get_object(Bucket="team-bucket", Key="shared")["Body"].read())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(write_and_read, range(200))) == {body}
 
 
 def test_presigned_addresses_work_with_the_key_only(emulator: Emulator) -> None:
