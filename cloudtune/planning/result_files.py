@@ -184,11 +184,7 @@ class _Table:
 
     def _counted(self) -> Iterator[Row]:
         """Yield the rows of trials that have finished; without a state, all have."""
-        return (
-            row
-            for row in self._rows
-            if row.cells.get("state") not in _UNFINISHED and not _is_unfinished_elsewhere(row)
-        )
+        return (row for row in self._rows if not _is_unfinished(row))
 
     def parents(self, file: str) -> tuple[list[tuple[TrialKey | None, Parent]], list[str]]:
         """Return the trials from which a search can learn, and why others are left out."""
@@ -197,11 +193,11 @@ class _Table:
         space, count = Space.from_study(self._study), len(self._study.objectives)
         constraints = outcome_constraints(self._study)
         needed = {name for each in constraints for name in each.metrics}
-        parents: list[tuple[float, TrialKey | None, Parent]] = []
+        parents: list[tuple[float, Row, TrialKey | None, Parent]] = []
         left_out = [
             f"row {row.number} has the state {row.cells['state']}"
             for row in self._rows
-            if _is_unfinished_elsewhere(row)
+            if _is_unfinished(row)
         ]
         for row in self._counted():
             values = {
@@ -228,8 +224,13 @@ class _Table:
                 left_out.append(f"row {row.number} is not in the search space ({given})")
             else:
                 amount = _to_number(row.cells.get("resource")) or 0.0
-                parents.append((amount, _key(row, values), parent))
+                parents.append((amount, row, _key(row, values), parent))
         most = max((amount for amount, *_ in parents), default=0.0)
+        left_out += [
+            f"row {row.number} has a resource of {amount:g}, and others have {most:g}"
+            for amount, row, *_ in parents
+            if amount < most
+        ]
         notes: list[str] = []
         if left_out:
             rest = len(left_out) - _MAX_SHOWN
@@ -245,7 +246,7 @@ class _Table:
         if unknown:
             names = ", ".join(unknown[:_MAX_SHOWN])
             notes.append(f"{file}: columns that the study does not have: {names}")
-        return [(key, parent) for amount, key, parent in parents if amount == most], notes
+        return [(key, parent) for amount, _, key, parent in parents if amount == most], notes
 
     def _value(self, name: str, raw: Any) -> Value | None:
         if _is_empty(raw):
@@ -254,10 +255,12 @@ class _Table:
         return next((value for value in found if value is not None), None)
 
 
-def _is_unfinished_elsewhere(row: Row) -> bool:
+def _is_unfinished(row: Row) -> bool:
+    """Return whether the trial of a row has not finished, here or in another tool."""
     state = row.cells.get("state")
-    is_own = state in get_args(TrialState)
-    return isinstance(state, str) and not is_own and state.lower() in _UNFINISHED_ELSEWHERE
+    if not isinstance(state, str) or state in _UNFINISHED:
+        return state in _UNFINISHED
+    return state not in get_args(TrialState) and state.lower() in _UNFINISHED_ELSEWHERE
 
 
 def _with_objective(cells: Mapping[str, Any], study: Study) -> Mapping[str, Any]:

@@ -75,7 +75,10 @@ def test_exported_results_are_read_back_without_loss(ending: str) -> None:
     )
     assert len(from_run[0]) > 8
     of_run = [replace(parent, source=f"results.{ending}") for parent in from_run[0]]
-    assert from_file == (of_run, [], [])
+    assert from_file[:2] == (of_run, [])
+    (note,) = from_file[2]
+    assert note.startswith(f"results.{ending}: 2 of 12 rows are left out: ")
+    assert note.count("has the state failed") == 2
     types = [{name: type(v) for name, v in each.parameters.items()} for each in from_file[0]]
     assert types == [{n: type(v) for n, v in each.parameters.items()} for each in from_run[0]]
 
@@ -187,6 +190,14 @@ def test_rows_that_other_tools_have_not_finished_are_left_out_and_said() -> None
     parents, (note, *_) = of_file("table.csv", text)
     assert [parent.objective for parent in parents] == [(3.0,), (4.0,)]
     assert "3 of 5 rows are left out: row 2 has the state FAIL; row 3 has the state PRUNED" in note
+
+
+def test_rows_with_less_of_the_resource_are_left_out_and_said() -> None:
+    lines = [f"0.1,3,16,none,true,{amount},{amount}" for amount in (1, 9, 3, 9)]
+    text = "\n".join(["lr,depth,batch,kind,warm,loss,resource", *lines])
+    parents, (note,) = of_file("table.csv", text)
+    assert [parent.objective for parent in parents] == [(9.0,), (9.0,)]
+    assert "2 of 4 rows are left out: row 2 has a resource of 1, and others have 9; row 4" in note
 
 
 def test_rows_that_break_a_constraint_on_metrics_do_not_count() -> None:
