@@ -18,6 +18,7 @@ from cloudtune.results.failure import is_code_mistake
 from cloudtune.results.model import StudyResult, Trial, encode_json, job_state, script_values
 from cloudtune.study.arguments import script_arguments, takes_arguments
 from cloudtune.study.search_space import Space
+from cloudtune.study.strategies import STRATEGIES
 
 _UNENDED = {"cancelled", "failed", "pending", "waiting", "unknown"}
 
@@ -174,7 +175,7 @@ def _capabilities(job: StudyResult) -> ModeCapabilities | None:
 
 def _is_exhausted(job: StudyResult) -> bool:
     """Return whether all trials were tried that the strategy has."""
-    if job.study.strategy.name in {"grid", "list"}:
+    if STRATEGIES[job.study.strategy.name].ends_itself:
         return True
     size = Space.from_study(job.study).size
     return size is not None and len(job.trials) >= size

@@ -43,6 +43,7 @@ from cloudtune.study.search_space import (
     list_nodes,
     value_at,
 )
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 
 
@@ -287,7 +288,7 @@ def adjust_support(support: ModeCapabilities, study: Study, mode: Mode) -> ModeC
     if mode == "driven":  # the engine resolves the scale auto itself
         parameters = {kind: scales - {"auto"} for kind, scales in support.parameters.items()}
         return replace(support, parameters=parameters)
-    if study.strategy.name in {"grid", "list"} and support.grid_of_trials:
+    if STRATEGIES[study.strategy.name].ends_itself and support.grid_of_trials:
         return replace(
             support,
             initial_trials=support.initial_trials or study.strategy.name == "list",

@@ -48,7 +48,7 @@ def check_completeness(study: Study, limits: Limits) -> Iterator[Finding]:
         or limits.timeout
         or limits.patience
         or limits.max_cost
-        or study.strategy.name in {"grid", "list"}
+        or STRATEGIES[study.strategy.name].ends_itself
         or any(objective.target is not None for objective in study.objectives)
     )
     if not bounded:

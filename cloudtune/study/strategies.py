@@ -15,6 +15,8 @@ class StrategyTraits:
     methods: tuple[str, ...] = ()
     """The first one is the default, except that `bayesian` alternates between `gp` and `tpe`."""
     is_single_objective: bool = False
+    ends_itself: bool = False
+    """Whether it ends without a limit, when all its trials were tried."""
     has_fixed_order: bool = False
     """Whether its trials have an order of their own, so that none come first."""
     learns: bool = False
@@ -39,7 +41,9 @@ class StrategyTraits:
 
 STRATEGIES: Mapping[str, StrategyTraits] = {
     "random": StrategyTraits(methods=("uniform", "sobol"), is_sequence=True),
-    "grid": StrategyTraits(has_fixed_order=True, suggests_initial_trials=True, is_sequence=True),
+    "grid": StrategyTraits(
+        ends_itself=True, has_fixed_order=True, suggests_initial_trials=True, is_sequence=True
+    ),
     "bayesian": StrategyTraits(methods=("tpe", "gp", "cmaes", "cost-aware"), learns=True),
     "hyperband": StrategyTraits(
         is_single_objective=True,
@@ -47,7 +51,7 @@ STRATEGIES: Mapping[str, StrategyTraits] = {
         example={"resource": "epochs", "max": 9},
     ),
     "genetic": StrategyTraits(methods=("nsga2", "nsga3"), learns=True),
-    "list": StrategyTraits(has_fixed_order=True, is_sequence=True),
+    "list": StrategyTraits(ends_itself=True, has_fixed_order=True, is_sequence=True),
     "external": StrategyTraits(has_fixed_order=True, is_sequence=True),
 }
 if TYPE_CHECKING:

@@ -33,6 +33,7 @@ from cloudtune.results.failure import error_line, failing_frame, sample_lines
 from cloudtune.results.model import job_state, script_values
 from cloudtune.results.outcomes import describe_broken, explain_infeasible
 from cloudtune.study.quantities import format_count
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def format_choice(result: StudyResult) -> list[str]:
     """
     from cloudtune.search.model_choice import model_choice
 
-    needs_no_model = result.study.strategy.name in {"random", "grid", "list"}
+    strategy = result.study.strategy.name
+    needs_no_model = STRATEGIES[strategy].is_sequence and strategy != "external"
     if result.decision or result.confirmation or (needs_no_model and result.mode == "driven"):
         return []
     choice = model_choice(result.study, result.trials)

@@ -22,6 +22,7 @@ from cloudtune.reporting.documents.wording import (
 )
 from cloudtune.reporting.phrases import describe_choice, format_seconds, format_short, visible_value
 from cloudtune.study.quantities import format_count
+from cloudtune.study.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)
@@ -129,15 +130,15 @@ def _items(
         yield "Model's choice", f"{text[0].upper()}{text[1:]}."
     if len(group.runs) > 1 and verdict.best is not None:
         yield "Runs", _repetitions(verdict.best.entries[0], len(group.runs))
-    strategy = group.jobs[0].study.strategy.name
-    searched = overview.trials > 1 and strategy not in {"grid", "list"}  # in an arbitrary order
+    traits = STRATEGIES[group.jobs[0].study.strategy.name]
+    searched = overview.trials > 1 and not traits.ends_itself  # whose order is arbitrary
     for each in overview.objectives if searched else ():
         suffix = f" in {each.metric}" if several else ""
         more = "within these bounds" if overview.bounds else "like these"
         outlook = f"More trials {more} are unlikely to help."
-        if strategy == "random":
+        if traits.is_sequence and not traits.has_fixed_order:
             outlook = (
-                "A random search does not learn from its trials, so as many trials again find a "
+                "The search does not learn from its trials, so as many trials again find a "
                 "better value in about one of two cases."
             )
         yield f"Search{suffix}", _progress(each, outlook)
