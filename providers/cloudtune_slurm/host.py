@@ -36,6 +36,10 @@ TIMEOUT = 120.0
 _UPLOAD_TIMEOUT = 3_600.0
 _IRREGULAR = frozenset({errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENXIO})
 """The errors of `open_regular` for what is no regular file."""
+_KEPT_VARIABLES = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT"})
+"""What leads all of Slurm's commands to a cluster, or signs in there: sbatch(1) of 24.11, Slurm's
+fetch_config.c, and https://slurm.schedmd.com/jwt.html. At sites with several clusters, users set
+``SLURM_CLUSTERS`` (nf-core/configs, docs/biohpc_gen.md). All read 2026-12-01."""
 _GZIP = b"\x1f\x8b"
 _MARK = b"@cloudtune@\n"
 """Printed before the output of a remote command, after what the user's shell may print."""
@@ -343,13 +347,17 @@ def _create_folder(folder: Path) -> None:
 def clean_environment() -> dict[str, str]:
     """Return this process's variables without those that change what Slurm's commands do.
 
-    A job of Slurm, in which cloudtune may run, has some that sbatch takes for requests.
+    A job of Slurm, in which cloudtune may run, has some that sbatch takes for requests. All
+    commands get the cluster of ``SBATCH_CLUSTERS``, which only sbatch reads.
     """
-    return {
+    kept = {
         name: value
         for name, value in os.environ.items()
-        if name == "SLURM_CONF" or not name.startswith(("SLURM_", "SQUEUE_", "SCANCEL_"))
+        if name in _KEPT_VARIABLES or not name.startswith(("SLURM_", "SQUEUE_", "SCANCEL_"))
     }
+    if clusters := kept.get("SBATCH_CLUSTERS"):
+        kept.setdefault("SLURM_CLUSTERS", clusters)
+    return kept
 
 
 def _run(

@@ -21,10 +21,16 @@ _PATIENCE = 5.0
 _MAX_NAMES = 1_000
 """Job names in one call: an argument has at most 128 KiB (Linux, MAX_ARG_STRLEN)."""
 
-WAITING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"})
-LOST = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REVOKED", "LAUNCH_FAILED"})
-"""The states of jobs that ended through no fault of the script: squeue's manual page of 24.11,
-"JOB STATE CODES"."""
+WAITING = frozenset(
+    {
+        *("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
+        *("RESV_DEL_HOLD", "SPECIAL_EXIT"),
+    }
+)
+"""The states of jobs that have not begun: squeue's manual page of 24.11, "JOB STATE CODES". A job
+that is `REVOKED` has begun, on another cluster of a federation."""
+LOST = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "LAUNCH_FAILED"})
+"""The states of jobs that ended through no fault of the script."""
 ENDED = LOST | frozenset(
     {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY"}
 )

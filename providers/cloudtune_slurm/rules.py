@@ -32,7 +32,7 @@ _RESERVED = {
     "test-only": "no job would start",
     "requeue": "cloudtune starts lost trials again itself",
     "error": "the log has both outputs",
-    "clusters": "the commands would look for the job in another cluster",
+    "clusters": "set the variable SLURM_CLUSTERS instead, which all of Slurm's commands read",
     "export-file": "variables are those of trial.env",
     "get-user-env": "the script begins with a login shell",
 }

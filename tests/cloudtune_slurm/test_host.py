@@ -153,6 +153,27 @@ def test_variables_of_a_job_in_which_cloudtune_runs_do_not_reach_sbatch(
     assert not {"SLURM_CPUS_PER_TASK", "SQUEUE_FORMAT"} & env.keys()
 
 
+@pytest.mark.parametrize(
+    ("given", "clusters"),
+    [
+        ({"SLURM_CLUSTERS": "gpu"}, "gpu"),
+        ({"SBATCH_CLUSTERS": "gpu"}, "gpu"),  # squeue and scancel read only SLURM_CLUSTERS
+        ({"SBATCH_CLUSTERS": "cpu", "SLURM_CLUSTERS": "gpu"}, "gpu"),
+        ({}, None),
+    ],
+)
+def test_all_commands_reach_the_cluster_that_the_user_has_chosen(
+    given: dict[str, str], clusters: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SLURM_CLUSTERS", "SBATCH_CLUSTERS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**given, "SLURM_JWT": "token", "SLURM_CONF_SERVER": "ctl"}.items():
+        monkeypatch.setenv(name, value)
+    env = clean_environment()
+    assert env.get("SLURM_CLUSTERS") == clusters
+    assert (env["SLURM_JWT"], env["SLURM_CONF_SERVER"]) == ("token", "ctl")
+
+
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
 
 

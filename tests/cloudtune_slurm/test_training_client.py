@@ -133,6 +133,26 @@ def test_a_lost_job_is_no_failure(rig: Rig, clock: Clock, state: str) -> None:
     assert (job.state, job.word) == ("cancelled", state)
 
 
+def test_a_job_that_another_cluster_of_the_federation_has_started_is_not_lost(
+    rig: Rig, clock: Clock
+) -> None:
+    started = rig.create(1)
+    rig.begin(started)
+    rig.cluster.set_state(str(started.id), "REVOKED")
+    rig.state(started)
+    clock.now += 120
+    assert rig.state(started).state == "running"
+    rig.end(started)
+    assert rig.state(started).state == "completed"
+
+
+@pytest.mark.parametrize("state", ["REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"])
+def test_a_held_job_waits(rig: Rig, state: str) -> None:
+    started = rig.create(1)
+    rig.cluster.set_state(str(started.id), state)
+    assert rig.state(started).state == "waiting"
+
+
 def test_a_preempted_script_that_saved_and_left_is_lost_too(rig: Rig, clock: Clock) -> None:
     started = rig.create(1)
     rig.begin(started)
