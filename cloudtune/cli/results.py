@@ -239,7 +239,7 @@ def _select_trial(jobs: Iterable[_Job], number: int) -> Iterator[_Job]:
 
 def _print_trials(jobs: Iterable[_Job]) -> None:
     """Print all that is known of each trial, one value on each line."""
-    from cloudtune.reporting.console.summary import format_trial
+    from cloudtune.reporting.console.trial_page import format_trial
 
     for index, (result, trials) in enumerate(jobs):
         for trial in trials:

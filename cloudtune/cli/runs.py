@@ -296,7 +296,7 @@ def _as_ended(result: StudyResult, outcome: Outcome | None) -> StudyResult:
 
 def _print_continuation(results: list[StudyResult], earlier: Mapping[str, int] | None) -> None:
     """Print how to go on with jobs that failures or limits ended; not after successful trials."""
-    from cloudtune.reporting.console.next_steps import all_failed, continuation_hints
+    from cloudtune.reporting.console.status_page import all_failed, continuation_hints
 
     for result in results:
         is_unchanged = earlier is not None and earlier.get(result.provider) == len(result.trials)
@@ -328,8 +328,8 @@ def _print_confirmation(result: StudyResult) -> None:
     """Print what the trials of a confirming job found so far, and which of them failed."""
     from cloudtune.confirmation.analysis import analyze
     from cloudtune.reporting.confirmation import confirmation_columns, describe_confirmation
-    from cloudtune.reporting.console.summary import format_failures
     from cloudtune.reporting.console.tables import print_columns
+    from cloudtune.reporting.console.trial_page import format_failures
     from cloudtune.reporting.sanitize import sanitize_line
 
     found = analyze(result)

@@ -28,7 +28,7 @@ def set_(words: tuple[str, ...], *, as_json: bool) -> None:
     and has them when it is resumed. An empty value removes a limit.
     """
     from cloudtune import api
-    from cloudtune.reporting.console.next_steps import allows_more
+    from cloudtune.reporting.console.status_page import allows_more
     from cloudtune.runs.limits import describe_fields, set_limits
 
     run = None if "=" in words[0] else words[0]

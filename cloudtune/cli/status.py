@@ -116,7 +116,7 @@ def _print_rows(rows: list[dict[str, Any]], *, with_jobs: bool) -> None:
 def _print_jobs(row: dict[str, Any]) -> None:
     """Print how each job of a run is doing, and what to do next."""
     from cloudtune import api
-    from cloudtune.reporting.console.next_steps import format_status
+    from cloudtune.reporting.console.status_page import format_status
     from cloudtune.study.quantities import format_count
 
     jobs = {job["provider"]: job for job in row["jobs"]}

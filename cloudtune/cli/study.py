@@ -135,7 +135,7 @@ def schema() -> None:
 def providers(as_json: bool) -> None:
     """List the installed tuning services and their capabilities."""
     from cloudtune.provider import registry
-    from cloudtune.reporting.console.summary import capability_rows, format_capabilities
+    from cloudtune.reporting.console.capabilities_page import capability_rows, format_capabilities
 
     installed = [registry.get(name) for name in registry.names()]
     capabilities = [(p.capabilities, registry.missing_extra(p)) for p in installed]

@@ -6,12 +6,11 @@ Names, values, and reasons may come from anywhere, so each line is sanitized.
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.fitting.capabilities import DRIVEN, Capabilities, ModeCapabilities
 from cloudtune.launcher.values import expand_maps
+from cloudtune.reporting.console.trial_page import format_failures
 from cloudtune.reporting.phrases import (
     describe_choice,
     format_best,
@@ -25,24 +24,17 @@ from cloudtune.reporting.sanitize import format_json, sanitize_line
 from cloudtune.results.aggregate import (
     count_states,
     equal_results,
-    failures_by_cause,
     limit_changes,
     misread_trials,
 )
-from cloudtune.results.failure import error_line, failing_frame, sample_lines
 from cloudtune.results.model import job_state, script_values
-from cloudtune.results.outcomes import describe_broken, explain_infeasible
+from cloudtune.results.outcomes import explain_infeasible
 from cloudtune.study.quantities import format_count
 from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 
 if TYPE_CHECKING:
     from cloudtune.results.model import StudyResult, Trial
-
-
-_LIST_WIDTH = 79
-_MAX_LOG_LINE = 200
-"""Characters of a line of a log in a summary."""
 
 
 def format_reuse(study: Study, trial: Trial, source: str) -> list[str]:
@@ -216,149 +208,3 @@ def _format_costs(result: StudyResult) -> list[str]:
         bounds = f"{least:.2f} to {total:.2f} {costs[0].currency} (estimated"
         return [f"{bounds}, between what the service can bill at least and at most){more}"]
     return [f"about {total:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
-
-
-def format_trial(result: StudyResult, trial: Trial, *, has_log: bool) -> list[str]:
-    """Return all that is known of a trial, one value on each line."""
-    import time
-
-    emulated = " (emulated)" if result.emulated else ""
-    lines = [f"trial {trial.number} of run {result.run} on {result.provider}{emulated}"]
-    facts = {
-        "state": trial.state.replace("_", " "),
-        "reason": trial.reason,
-        "objective": format_objectives(result.study, trial),
-    }
-    if trial.proposal:
-        facts["proposed"] = trial.why or "from outside"
-    if trial.broken:
-        facts["constraints"] = describe_broken(result.study, trial)
-    facts |= {
-        name: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-        for name, seconds in (("started", trial.started), ("ended", trial.ended))
-        if seconds is not None
-    }
-    if trial.seconds is not None:
-        facts["run time"] = format_seconds(trial.seconds)
-    if trial.waited:
-        facts["waited"] = format_seconds(trial.waited)
-    if trial.cost:
-        least = trial.cost.at_least
-        bound = "" if least is None else f"{least:.4g} to "
-        facts["cost"] = f"{bound}{trial.cost.amount:.4g} {trial.cost.currency} ({trial.cost.basis})"
-    for name in (
-        "machine",
-        "resource",
-        "replaces",
-        "retries",
-        "exit_code",
-        "word",
-        "log",
-        "artifacts",
-    ):
-        value = getattr(trial, name)
-        facts[name.replace("_", " ")] = "" if value is None else str(value)
-    width = max(map(len, facts))
-    lines += [f"  {name:{width}}   {value}" for name, value in facts.items() if value]
-    blocks = {
-        "parameters": {name: visible_value(value) for name, value in trial.parameters.items()},
-        "last metrics": {name: f"{value:.6g}" for name, value in trial.metrics.items()},
-    }
-    for title, values in blocks.items():
-        width = max(map(len, values), default=0)
-        lines += [f"  {title}"] if values else []
-        lines += [f"    {name:{width}}   {value}" for name, value in values.items()]
-    if len(trial.measurements) > 1:
-        lines.append("  measurements")
-        for each in trial.measurements:
-            metrics = "  ".join(f"{name} {value:.6g}" for name, value in each.metrics.items())
-            lines.append(f"    step {each.step}: {metrics}")
-    lines += [f"  | {line}" for line in trial.log_tail.splitlines()]
-    if has_log:
-        lines.append(f"  output: {_log_command(result, trial)}")
-    return [sanitize_line(line) for line in lines]
-
-
-def format_failures(result: StudyResult) -> list[str]:
-    """Return the failures of a job by cause, with the last lines of the first trial's log."""
-    lines: list[str] = []
-    for cause in failures_by_cause([result]):
-        first = cause.first
-        count = f"{cause.count} trials" if cause.count > 1 else f"trial {first.number}"
-        lines.append(f"failed: {count}: {first.reason or cause.reason}")
-        if first.exit_code == 0:
-            shown = sample_lines(first.log_tail, [o.metric for o in result.study.objectives])
-        else:
-            shown = failing_frame(first.log_tail) or first.log_tail.splitlines()[-3:-1]
-            last = error_line(first.log_tail)
-            shown += [last] if last not in cause.reason else []
-        lines += [f"  | {line[:_MAX_LOG_LINE]}" for line in shown]
-        if _may_have_log(result, first):
-            lines.append(f"  log: {_log_command(result, first)}")
-    return [sanitize_line(line) for line in lines]
-
-
-def _may_have_log(result: StudyResult, trial: Trial) -> bool:
-    from cloudtune.provider import registry
-
-    if trial.log or trial.log_tail or trial.exit_code is not None:
-        return True
-    return bool(trial.word) and registry.has_mode(
-        result.provider, result.mode
-    )  # a tool has no logs
-
-
-def _log_command(result: StudyResult, trial: Trial) -> str:
-    return f"cloudtune logs {result.run} {trial.number} --on {result.provider}"
-
-
-def capability_rows(providers: Sequence[tuple[Capabilities, str | None]]) -> list[dict[str, Any]]:
-    """Return one row for each provider and mode, with the extra that it lacks, if any."""
-    rows: list[dict[str, Any]] = []
-    for each, extra in providers:
-        for mode in ("managed", "driven"):
-            supported = each.for_mode(mode)
-            if supported is not None:
-                rows.append(
-                    {
-                        "provider": each.provider,
-                        "mode": mode,
-                        "strategies": ", ".join(sorted(supported.strategies)),
-                        "parameters": ", ".join(supported.parameters),
-                        "conditions": supported.conditions != "none",
-                        "early stopping": ", ".join(sorted(supported.early_stopping)),
-                        "most trials": supported.max_trials.value if supported.max_trials else None,
-                        "verified": each.verified,
-                        "missing": extra and f"cloudtune[{extra}]",
-                    }
-                )
-    return rows
-
-
-def format_capabilities(providers: Sequence[tuple[Capabilities, str | None]]) -> list[str]:
-    """Return the providers with their modes as lines of at most 79 columns.
-
-    Each provider comes with the extra that it lacks, if any.
-    """
-    lines: list[str] = []
-    for each, extra in providers:
-        missing = f"; to install it: pip install 'cloudtune[{extra}]'" if extra else ""
-        lines.append(f"{each.provider}: {each.title}, verified: {each.verified}{missing}")
-        for mode in ("managed", "driven"):
-            if supported := each.for_mode(mode):
-                text = f"  {mode:8} {_describe_mode(supported)}"
-                lines += textwrap.wrap(text, _LIST_WIDTH, subsequent_indent=" " * 11)
-    return [sanitize_line(line) for line in lines]
-
-
-def _describe_mode(mode: ModeCapabilities) -> str:
-    if mode.strategies == DRIVEN.strategies and mode.parameters == DRIVEN.parameters:
-        return "all strategies, parameters, and stopping rules of cloudtune"
-    parts = [
-        f"strategies {', '.join(sorted(mode.strategies))}",
-        f"parameters {', '.join(mode.parameters)}{'' if mode.conditions == 'none' else ', when'}",
-        f"early stopping {', '.join(sorted(mode.early_stopping)) or 'none'}",
-    ]
-    if mode.max_trials:
-        parts.append(f"at most {mode.max_trials.value:,} trials")
-    return "; ".join(parts)

@@ -14,7 +14,7 @@ from cloudtune import api
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.planning import planner
 from cloudtune.reporting.console.live import LiveProgress
-from cloudtune.reporting.console.next_steps import format_status
+from cloudtune.reporting.console.status_page import format_status
 from cloudtune.results.events import Ended, Event, Running, Started, Waiting
 from cloudtune.runs.lifecycle import create
 from cloudtune.runs.status import read_status

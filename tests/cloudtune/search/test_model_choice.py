@@ -10,7 +10,7 @@ import pytest
 
 from cloudtune.comparison.comparison import compare
 from cloudtune.comparison.explanation import explain
-from cloudtune.reporting.console.next_steps import format_status
+from cloudtune.reporting.console.status_page import format_status
 from cloudtune.reporting.console.summary import format_summary
 from cloudtune.reporting.documents.render import render_report
 from cloudtune.results.model import Decision, StudyResult, Trial

@@ -19,9 +19,10 @@ from cloudtune.cli.main_group import cloudtune as command
 from cloudtune.reporting import phrases as words
 from cloudtune.reporting import sanitize
 from cloudtune.reporting.console import summary
-from cloudtune.reporting.console.next_steps import format_status
 from cloudtune.reporting.console.plan_page import format_plan
+from cloudtune.reporting.console.status_page import format_status
 from cloudtune.reporting.console.tables import print_table, render_table
+from cloudtune.reporting.console.trial_page import format_failures
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
@@ -111,7 +112,7 @@ def test_hostile_text_in_summaries_is_sanitized() -> None:
     assert_clean(format_plan(created, brief=False))
     assert_clean(format_plan(created, brief=True))
     assert_clean(summary.format_summary(found, EVIL))
-    assert_clean(summary.format_failures(found))
+    assert_clean(format_failures(found))
     assert_clean(summary.format_reuse(study, best, "source"))
     assert_clean([words.describe_space(study), words.format_parameters(best.parameters)])
     assert_clean([words.format_short(EVIL), words.format_objectives(study, best)])

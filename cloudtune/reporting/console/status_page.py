@@ -1,4 +1,4 @@
-"""How to go on after a run that has ended, or that nothing executes."""
+"""What `status` says of a job, and how to go on with it."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ def format_status(state: str, result: StudyResult) -> list[str]:
     """Return how a job is doing: its progress, its reason, and what to do next."""
     from cloudtune.confirmation.analysis import analyze
     from cloudtune.reporting.confirmation import describe_confirmation
-    from cloudtune.reporting.console.summary import format_choice, format_failures
+    from cloudtune.reporting.console.summary import format_choice
+    from cloudtune.reporting.console.trial_page import format_failures
     from cloudtune.reporting.phrases import format_best, format_parameters
 
     open_ = {"running", "waiting"} | ({"cancelled"} if result.mode == "driven" else set[str]())
