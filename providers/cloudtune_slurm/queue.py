@@ -27,14 +27,20 @@ WAITING = frozenset(
         *("RESV_DEL_HOLD", "SPECIAL_EXIT"),
     }
 )
-"""The states of jobs that have not begun: squeue's manual page of 24.11, "JOB STATE CODES". A job
-that is `REVOKED` has begun, on another cluster of a federation."""
+RUNNING = frozenset(
+    {
+        *("RUNNING", "COMPLETING", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED"),
+        "REVOKED",
+    }
+)
+"""A job that is `REVOKED` has begun, on another cluster of a federation."""
 LOST = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "LAUNCH_FAILED"})
 """The states of jobs that ended through no fault of the script."""
 ENDED = LOST | frozenset(
     {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "DEADLINE", "OUT_OF_MEMORY"}
 )
 OUT_OF_TIME = frozenset({"TIMEOUT", "DEADLINE"})
+"""These sets: squeue's manual page of 24.11, "JOB STATE CODES". Any other state is unknown."""
 _LINE = re.compile(r"(?P<name>[^|]+)\|(?P<id>\d+)\|(?P<state>[A-Z_]+)\|(?P<reason>.*)\|.*\|.*\|.*")
 
 
@@ -53,6 +59,11 @@ class QueuedJob:
         return self.state in WAITING
 
     @property
+    def runs(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self.state in RUNNING
+
+    @property
     def ended(self) -> bool:
         """Whether it has ended."""
         return self.state in ENDED
@@ -60,7 +71,8 @@ class QueuedJob:
     @property
     def word(self) -> str:
         """The state, and why a job waits."""
-        return f"{self.state} ({self.reason})" if self.waits and self.reason else self.state
+        is_plain = self.runs or self.ended or not self.reason
+        return self.state if is_plain else f"{self.state} ({self.reason})"
 
 
 _Jobs = dict[str, QueuedJob]

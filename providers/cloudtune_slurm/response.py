@@ -93,8 +93,7 @@ def training_job(
         has_timeout: Whether the study has a ``trial_timeout``.
     """
     if not is_over:
-        has_begun = begin is not None or (queued is not None and not queued.waits)
-        outcome = _Outcome("running" if has_begun else "waiting", _word(begin, queued))
+        outcome = _Outcome(_live_state(begin, queued), _word(begin, queued))
     elif stopping and not (ending and ending.succeeded):
         outcome = _Outcome("cancelled", queued.word if queued else "CANCELLED")
     elif ending is not None:
@@ -133,6 +132,12 @@ def invalid_job(job: TrainingJob, problem: str) -> TrainingJob:
         lost=False,
         out_of_memory=False,
     )
+
+
+def _live_state(begin: Json | None, queued: QueuedJob | None) -> TrialState:
+    if begin is not None or (queued is not None and (queued.runs or queued.ended)):
+        return "running"
+    return "waiting" if queued is None or queued.waits else "unknown"
 
 
 def _word(begin: Json | None, queued: QueuedJob | None) -> str:

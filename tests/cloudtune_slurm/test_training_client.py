@@ -101,6 +101,25 @@ def test_a_job_waits_runs_measures_and_completes(rig: Rig, clock: Clock) -> None
     assert rig.cluster.count("squeue") == 1
 
 
+@pytest.mark.parametrize(
+    ("state", "expected", "word"),
+    [
+        ("SPECIAL_EXIT", "waiting", "SPECIAL_EXIT (Priority)"),
+        ("RESV_DEL_HOLD", "waiting", "RESV_DEL_HOLD (Priority)"),
+        ("COMPLETING", "running", "COMPLETING"),
+        ("OF_A_LATER_VERSION", "unknown", "OF_A_LATER_VERSION (Priority)"),
+    ],
+)
+def test_a_job_that_has_not_begun_is_not_running(
+    rig: Rig, clock: Clock, state: str, expected: str, word: str
+) -> None:
+    started = rig.create(1)
+    id_, _state, reason = rig.cluster.queue[str(started.id)]
+    rig.cluster.queue[str(started.id)] = (id_, state, reason)
+    job = rig.state(started)
+    assert (job.state, job.word) == (expected, word)
+
+
 def test_files_are_read_at_each_poll_and_the_queue_once_in_its_interval(
     rig: Rig, clock: Clock
 ) -> None:
