@@ -28,7 +28,7 @@ from cloudtune_azure.http import AzureHttp
 from cloudtune_azure.http import Connection as AzureConnection
 from cloudtune_azure.settings import workspace_id
 from cloudtune_azure.training_client import AzureJobs
-from cloudtune_azure.tuning_client import SweepClient
+from cloudtune_azure.tuning_client import TuningClient as AzureTuning
 from cloudtune_sagemaker import job_description as sagemaker_description
 from cloudtune_sagemaker.training_client import SageMakerJobs
 from cloudtune_sagemaker.tuning_client import TuningClient as SageMakerTuning
@@ -109,10 +109,10 @@ class Service(StubbedService):
         tracking = f"azureml://{URL.partition('://')[2]}/mlflow/v1.0{workspace}"
 
         def status() -> object:
-            return SweepClient(client, self.plan, self.context).status(JobRef("azure", "sweep"))
+            return AzureTuning(client, self.plan, self.context).status(JobRef("azure", "sweep"))
 
         def describe() -> None:
-            self.describe(azure_description.describe_job, client, "sweep")
+            self.describe(azure_description.describe_job, client, "sweep", self.plan)
 
         metric = {"key": "accuracy", "value": 0.5, "timestamp": 1_700_000_000_000, "step": 1}
         times = {"startTimeUtc": "2023-05-30T09:28:29.1234567+00:00"}
@@ -153,7 +153,7 @@ class Service(StubbedService):
 
         def describe() -> None:
             name = ref.id
-            self.describe(sagemaker_description.describe_job, self.aws, name, "us-east-1")
+            self.describe(sagemaker_description.describe_job, self.aws, name, self.plan)
 
         for each in found:
             self.stub.answers = {"DescribeHyperParameterTuningJob": each, **lists}
@@ -193,8 +193,7 @@ class Service(StubbedService):
             return VertexTuning(self.google, self.plan, self.context).status(JobRef("vertex", name))
 
         def describe() -> None:
-            facts = self.plan.facts.data
-            self.describe(vertex_description.describe_job, self.google, name, facts)
+            self.describe(vertex_description.describe_job, self.google, name, self.plan)
 
         for each in [*found[:2], {**found[-1], "trials": [*trials[-1][:2], trial]}]:
             self.stub.answers = {"/hyperparameterTuningJobs/": each, "/customJobs/": custom}

@@ -38,6 +38,8 @@ from cloudtune.provider.facts import Inputs as Inputs
 from cloudtune.provider.facts import Lookup as Lookup
 from cloudtune.provider.facts import Price as Price
 from cloudtune.provider.facts import ServiceLimits as ServiceLimits
+from cloudtune.provider.folder import FolderProvider as FolderProvider
+from cloudtune.provider.folder import ServiceProvider as ServiceProvider
 from cloudtune.provider.missing import if_found as if_found
 from cloudtune.provider.models import Emulator as Emulator
 from cloudtune.provider.models import Interrupted as Interrupted

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from cloudtune.provider import JobDescription, JobRef, Json, UsageError
+from cloudtune.provider import JobDescription, JobRef, Json, Plan, UsageError
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.errors import AzureError
 from cloudtune_azure.settings import NAME
@@ -27,7 +27,7 @@ def job_settings(job: str) -> Json:
     return dict(zip(("subscription", "resource_group", "workspace"), match.groups(), strict=False))
 
 
-def describe_job(client: AzureClient, job: str) -> JobDescription:
+def describe_job(client: AzureClient, job: str, _plan: Plan) -> JobDescription:
     """Return the sweep or the command job with a name or a full id.
 
     A command job has no search space: its study has to be given.

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from cloudtune.provider import JobContext, Plan
 from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, StoredFile, TrialFiles, local_files
-from cloudtune.results import Started
+from cloudtune.results import Started, Trial
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.request.training_job import outputs_folder
 from cloudtune_azure.settings import AzureSettings
 from cloudtune_azure.storage import BlobStorage
 
 
-def trial_files(client: AzureClient, plan: Plan, started: Started) -> TrialFiles:
+def trial_files(client: AzureClient, plan: Plan, _trial: Trial, started: Started) -> TrialFiles:
     """Return the blobs of a trial.
 
     Raises:
@@ -34,7 +34,7 @@ def trial_files(client: AzureClient, plan: Plan, started: Started) -> TrialFiles
     return TrialFiles(read, files)
 
 
-def emulated_files(plan: Plan, context: JobContext, started: Started) -> TrialFiles:
+def emulated_files(context: JobContext, plan: Plan, _trial: Trial, started: Started) -> TrialFiles:
     """Return the files of a trial whose emulator has ended, in the folder of its blobs."""
     assert isinstance(plan.settings, AzureSettings)
     blobs = context.emulator_folder / "blobs" / plan.settings.datastore

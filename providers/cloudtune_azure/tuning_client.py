@@ -42,7 +42,7 @@ _MAX_INCOMPLETE_POLLS = 3
 """How many polls an ended sweep waits for the ends of its trials."""
 
 
-class SweepClient(Runs):
+class TuningClient(Runs):
     """Creates, polls and stops one sweep: the `JobClient` of Azure.
 
     A second PUT of its name is an update of the first.

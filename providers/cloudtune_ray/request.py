@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from cloudtune.provider import (
     Facts,
+    FittedStudy,
     Json,
+    Mode,
     Resources,
     Study,
     largest_resources,
@@ -41,8 +43,9 @@ DEFAULT_CPUS = 1
 """Without any resource, Ray runs a job on the head node (job_manager.py, _get_label_selector)."""
 
 
-def request(study: Study, settings: RaySettings, facts: Facts) -> Json:
+def request(fitted: FittedStudy, _mode: Mode, settings: RaySettings, facts: Facts) -> Json:
     """Return the request; its placeholders are filled in for each start."""
+    study = fitted.study
     variables: dict[str, str] = {GRACE: str(math.ceil(settings.grace))}
     if settings.storage:
         variables[STORAGE] = storage_folder(settings.storage, facts.run_id, CHECKPOINT)

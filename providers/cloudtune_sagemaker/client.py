@@ -14,7 +14,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cloudtune._version import __version__
-from cloudtune.provider import Emulator, EmulatorEndedError, Json, MissingExtraError, retry_pauses
+from cloudtune.provider import (
+    Emulator,
+    EmulatorEndedError,
+    JobContext,
+    Json,
+    MissingExtraError,
+    Plan,
+    retry_pauses,
+)
 from cloudtune.provider.answers import problem
 from cloudtune.provider.call_record import recorded_call
 from cloudtune.provider.trial_files import PART_BYTES
@@ -26,6 +34,7 @@ from cloudtune_sagemaker.errors import (
     refusal,
     service_error,
 )
+from cloudtune_sagemaker.settings import SageMakerSettings
 
 TRANSFER_ATTEMPTS = 8
 """Attempts of one request of a transfer to S3, which boto3 repeats itself."""
@@ -41,6 +50,24 @@ _NO_FILES: Mapping[str, tuple[None, None, str | None, None]] = {
     "credentials_file": (None, None, os.devnull, None),
 }
 """Session variables that make botocore ignore its files and environment variables."""
+
+
+def connect(plan: Plan, context: JobContext, *, impatient: bool = False) -> Aws:
+    """Return a client of AWS without sending a request; an ``impatient`` one repeats no call.
+
+    Raises:
+        MissingExtraError: If boto3 is not installed.
+        ProviderError: If the AWS profile does not exist, or a plan is emulated without an emulator.
+    """
+    plan.check_context(context)
+    assert isinstance(plan.settings, SageMakerSettings)
+    return Aws(
+        plan.facts.data["region"],
+        profile=plan.settings.profile,
+        emulator=context.emulator,
+        is_stopping=(lambda: True) if impatient else context.is_stopping,
+        impatient=impatient,
+    )
 
 
 class Aws:

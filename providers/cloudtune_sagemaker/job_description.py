@@ -13,6 +13,7 @@ from cloudtune.provider import (
     JobRef,
     Json,
     Parameter,
+    Plan,
     Study,
     UsageError,
     format_value,
@@ -36,7 +37,7 @@ def job_settings(job: str) -> Json:
     return {"region": match[1]} if match else {}
 
 
-def describe_job(aws: Aws, job: str, region: str) -> JobDescription:
+def describe_job(aws: Aws, job: str, plan: Plan) -> JobDescription:
     """Return the tuning job with a name or an ARN.
 
     Raises:
@@ -46,7 +47,7 @@ def describe_job(aws: Aws, job: str, region: str) -> JobDescription:
     name = _job_name(job)
     described = aws.find("describe_hyper_parameter_tuning_job", HyperParameterTuningJobName=name)
     if described is None:
-        raise AwsError(_missing(aws, name, region), code="ResourceNotFound")
+        raise AwsError(_missing(aws, name, plan.facts.data["region"]), code="ResourceNotFound")
     arn: str = described["HyperParameterTuningJobArn"]
     if _ARN.fullmatch(job) and job != arn:
         raise AwsError(f"the caller reaches {arn}, and not {job}; check the profile")

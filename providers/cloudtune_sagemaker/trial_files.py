@@ -49,7 +49,7 @@ def trial_files(aws: Aws, plan: Plan, trial: Trial, started: Started) -> TrialFi
     return TrialFiles(storage.read, files, archives)
 
 
-def emulated_files(plan: Plan, context: JobContext, trial: Trial) -> TrialFiles:
+def emulated_files(context: JobContext, plan: Plan, trial: Trial, _started: Started) -> TrialFiles:
     """Return the files of a trial whose emulator has ended, in the folder of its container."""
     container = context.emulator_folder / "jobs" / plan.facts.data["region"] / trial.id
     root = container / "root" / "opt" / "ml"

@@ -11,10 +11,16 @@ from cloudtune.formats import compact
 from cloudtune.provider import SOURCE, JobContext, Json, Plan, ProviderError, write_archive
 from cloudtune.provider.lookup import uses_launcher
 from cloudtune.provider.trial_files import StoredFile
-from cloudtune.provider.uploads import list_input, upload_once
+from cloudtune.provider.uploads import Uploads, list_input, upload_once
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
-from cloudtune_sagemaker.request.layout import ARCHIVE, archive_files, archive_uri, launcher_hash
+from cloudtune_sagemaker.request.layout import (
+    ARCHIVE,
+    archive_files,
+    archive_uri,
+    job_prefix,
+    launcher_hash,
+)
 
 _MAX_DELETED = 1000
 """Objects of one call (API reference of S3, DeleteObjects, read 2026-11-27)."""
@@ -37,6 +43,12 @@ def upload(aws: Aws, plan: Plan, context: JobContext) -> None:
     for name, path in inputs.uploads.items():
         address = str(inputs.addresses[name])
         upload_once(storage, address, run, partial(list_input, PROVIDER, Path(path), address))
+
+
+def find_uploads(aws: Aws, plan: Plan) -> Uploads:
+    """Return what a run uploads to S3, and its outputs there."""
+    outputs = [f"{job_prefix(plan.facts.data, plan.facts.job_name)}/"]
+    return Uploads(S3Storage(aws), uploaded_folders(plan), outputs=outputs)
 
 
 def uploaded_folders(plan: Plan) -> list[str]:

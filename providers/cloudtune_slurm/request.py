@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, cast
 from cloudtune.provider import (
     PROGRAM,
     Facts,
+    FittedStudy,
     Json,
+    Mode,
     Resources,
     Study,
     largest_resources,
@@ -34,8 +36,9 @@ SIGNAL_RESOLUTION = 60.0
 """Seconds by which Slurm may send a signal early (sbatch's manual page of 24.11, --signal)."""
 
 
-def request(study: Study, settings: SlurmSettings, facts: Facts) -> Json:
+def request(fitted: FittedStudy, _mode: Mode, settings: SlurmSettings, facts: Facts) -> Json:
     """Return the options of sbatch, the script, and the variables of a job."""
+    study = fitted.study
     folder = facts.data["folder"]
     secrets = secret_variables(study)
     return {

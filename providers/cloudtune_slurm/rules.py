@@ -9,7 +9,9 @@ from typing import Any, cast
 from cloudtune.provider import (
     Facts,
     Finding,
+    FittedStudy,
     FromEnvironment,
+    Mode,
     Note,
     Study,
     format_count,
@@ -42,8 +44,11 @@ _EXPORT_WORDS = {"ALL", "NIL", "NONE"}
 """Words of --export that are no names of variables."""
 
 
-def rules(study: Study, settings: SlurmSettings, facts: Facts) -> list[Finding | Note]:
+def rules(
+    fitted: FittedStudy, _mode: Mode, settings: SlurmSettings, facts: Facts
+) -> list[Finding | Note]:
     """Return the findings and notes of a study on Slurm."""
+    study = fitted.study
     return [
         *_code(study, facts),
         *_folder(settings, facts),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cloudtune.provider import JobDescription, JobRef, Json, UsageError
+from cloudtune.provider import JobDescription, JobRef, Json, Plan, UsageError
 from cloudtune_vertex import response
 from cloudtune_vertex.client import Google
 from cloudtune_vertex.errors import PROVIDER, GoogleError
@@ -24,19 +24,19 @@ def job_settings(job: str) -> Json:
     return {"project": match[1], "location": match[2]} if match else {}
 
 
-def describe_job(google: Google, job: str, data: Mapping[str, Any]) -> JobDescription:
+def describe_job(google: Google, job: str, plan: Plan) -> JobDescription:
     """Return the tuning job with an id or a full resource name.
 
     Args:
         google: The client.
         job: The id or the name.
-        data: The provider's data, with the project and the location of an id.
+        plan: Has the project and the location of an id.
 
     Raises:
         UsageError: If it is neither, or the name of another kind of job.
         GoogleError: If there is no such job, or Google refuses or cannot be reached.
     """
-    name = _full_name(job, data)
+    name = _full_name(job, plan.facts.data)
     try:
         described = google.get(name)
     except GoogleError as error:

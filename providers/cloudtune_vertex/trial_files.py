@@ -6,9 +6,9 @@ import base64
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cloudtune.provider import JobContext, if_found
+from cloudtune.provider import JobContext, Plan, if_found
 from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, StoredFile, TrialFiles, local_files
-from cloudtune.results import Trial
+from cloudtune.results import Started, Trial
 from cloudtune_vertex.client import Google
 
 _FOLDERS = {"model": OUTPUT, "checkpoints": CHECKPOINT}
@@ -20,7 +20,7 @@ _PART_BYTES = 16 * 1024 * 1024
 """Bytes of one request."""
 
 
-def trial_files(google: Google, trial: Trial) -> TrialFiles:
+def trial_files(google: Google, _plan: Plan, trial: Trial, _started: Started) -> TrialFiles:
     """Return the objects of a trial.
 
     Raises:
@@ -43,7 +43,7 @@ def trial_files(google: Google, trial: Trial) -> TrialFiles:
     return TrialFiles(read, files)
 
 
-def emulated_files(context: JobContext, trial: Trial) -> TrialFiles:
+def emulated_files(context: JobContext, _plan: Plan, trial: Trial, _started: Started) -> TrialFiles:
     """Return the files of a trial whose emulator has ended, in the folder of its bucket."""
     bucket, folder = _base(trial.artifacts or "")
     found = local_files({"": context.emulator_folder / "gcs" / bucket / folder.rstrip("/")})

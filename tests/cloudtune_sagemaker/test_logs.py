@@ -81,7 +81,7 @@ def print_log(
         return aws
 
     monkeypatch.setenv("CLOUDTUNE_HOME", str(folder / "state"))
-    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", connect)
+    monkeypatch.setattr("cloudtune_sagemaker.client.connect", connect)
     (folder / "train.py").touch()
     planned = plan(study_of(mode="driven"), "sagemaker", base=folder)
     run = lifecycle.create([planned]).id

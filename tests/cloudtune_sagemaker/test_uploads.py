@@ -210,7 +210,7 @@ def test_clean_removes_what_no_other_run_uses(
     def connect(*_: Any) -> Aws:
         return bench.aws
 
-    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", connect)
+    monkeypatch.setattr("cloudtune_sagemaker.client.connect", connect)
     data = bench.folder / "data"
     data.mkdir()
     (data / "a.csv").write_text("1,2")
@@ -246,7 +246,7 @@ def test_a_run_whose_bucket_is_gone_is_removed(
     def connect(*_: Any) -> Aws:
         return bench.aws
 
-    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", connect)
+    monkeypatch.setattr("cloudtune_sagemaker.client.connect", connect)
     created = bench.planned()
     lifecycle.create([created])
     bench.upload(created)
@@ -268,7 +268,7 @@ def test_a_run_whose_uploads_are_unknown_stays(
     def refuse(*_: Any) -> Aws:
         raise ProviderError("sagemaker", "no credentials")
 
-    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", refuse)
+    monkeypatch.setattr("cloudtune_sagemaker.client.connect", refuse)
     clean = CliRunner().invoke(cli, ["clean", "--remote", "--yes"])
     assert clean.exit_code == 3
     assert "stays: its uploads are unknown" in clean.stderr
@@ -279,7 +279,7 @@ def test_uploads_of_a_job_that_may_run_stay(bench: Bench, monkeypatch: pytest.Mo
     def connect(*_: Any) -> Any:
         return bench.aws
 
-    monkeypatch.setattr("cloudtune_sagemaker.provider._connect", connect)
+    monkeypatch.setattr("cloudtune_sagemaker.client.connect", connect)
     created = bench.planned()
     run = lifecycle.create([created]).id
     bench.upload(created)
