@@ -9,12 +9,17 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
-from cloudtune.ledger.checksums import RUN_ITSELF, Tally, event_checksum, job_seed
+from cloudtune.ledger.checksums import (
+    RUN_ITSELF,
+    Tally,
+    event_checksum,
+    job_seed,
+    record_checksum,
+)
 from cloudtune.ledger.connection import connect, connect_read_only, is_not_damage, transaction
 from cloudtune.ledger.event_rows import parse_events
 from cloudtune.ledger.home import list_run_folders, list_whole_run_folders
 from cloudtune.ledger.lock import lock_holder
-from cloudtune.ledger.record_table import write_record_checksum
 from cloudtune.results.event_checks import event_problem
 
 VERSION = 5
@@ -164,6 +169,14 @@ def _number_of(body: str) -> int:
         return 0
 
 
+_RUN_3 = "SELECT id, created, name, study, file, base, overrides FROM runs WHERE id=?"
+_JOB_3 = """
+    SELECT run, provider, plan, state, reason, job, emulated, started, begun, spent, ended, ran
+    FROM jobs WHERE run=? AND provider=?
+    """
+"""The columns of version 3, whatever later versions add."""
+
+
 def _to_version_3(db: sqlite3.Connection, old: Path) -> None:
     """Add checksums. Jobs whose events cannot be read get no tally, so that reading reports them.
 
@@ -175,14 +188,22 @@ def _to_version_3(db: sqlite3.Connection, old: Path) -> None:
     for table in (_EVENTS, _BY_TRIAL, _CHECKSUMS):
         db.execute(table)
     for (run,) in db.execute("SELECT id FROM runs").fetchall():
-        write_record_checksum(db, run, RUN_ITSELF)
+        _write_checksum_3(db, run, RUN_ITSELF, _RUN_3, (run,))
     is_intact = True
     with closing(connect_read_only(old)) as source:
         for run, provider in db.execute("SELECT run, provider FROM jobs").fetchall():
-            write_record_checksum(db, run, provider)
+            _write_checksum_3(db, run, provider, _JOB_3, (run, provider))
             is_intact &= _copy_events(source, db, run, provider)
     if is_intact:  # SQLite cannot drop a damaged table
         db.execute("DROP TABLE events_2")
+
+
+def _write_checksum_3(
+    db: sqlite3.Connection, run: str, provider: str, query: str, keys: tuple[str, ...]
+) -> None:
+    row = db.execute(query, keys).fetchone() or ()
+    values = (run, provider, record_checksum(row))
+    db.execute("INSERT INTO checksums VALUES (?,?,?,0,0,0)", values)
 
 
 def _copy_events(
