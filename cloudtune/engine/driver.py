@@ -17,7 +17,7 @@ from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.event_batcher import EventBatcher
 from cloudtune.engine.inbox import Inbox, LoadProposals, NewLimits, NewProposals
 from cloudtune.engine.job_history import JobHistory
-from cloudtune.engine.limit_tracker import TIMEOUT_REASON
+from cloudtune.engine.job_limits import TIMEOUT_REASON
 from cloudtune.engine.time_limits import TRIAL_TIMEOUT, TimeLimits
 from cloudtune.engine.trial_starts import will_retry
 from cloudtune.provider.models import Lost

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cloudtune.engine.circuit_breaker import CircuitBreaker
 from cloudtune.engine.inbox import LoadProposals
-from cloudtune.engine.limit_tracker import LimitTracker
+from cloudtune.engine.job_limits import LimitTracker
 from cloudtune.engine.proposals import Proposals
 from cloudtune.engine.trial_starts import TrialStarts, will_retry
 from cloudtune.results.events import (

@@ -24,7 +24,7 @@ from cloudtune.engine.backoff import (
 from cloudtune.engine.budget import JobBudget
 from cloudtune.engine.circuit_breaker import CircuitBreaker
 from cloudtune.engine.inbox import Inbox, StopRequest
-from cloudtune.engine.limit_tracker import TIMEOUT_REASON, LimitTracker
+from cloudtune.engine.job_limits import TIMEOUT_REASON, LimitTracker
 from cloudtune.engine.managed_events import new_events
 from cloudtune.errors import EmulatorEndedError, ProviderError
 from cloudtune.fitting.capabilities import EnforcedName

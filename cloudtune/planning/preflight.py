@@ -23,9 +23,6 @@ from cloudtune.study.study import Study
 
 _SHOWN_CREDENTIALS = 5
 """Files that look like credentials and are named."""
-_PACKAGES = {"cmaes": ("cmaes", "samplers"), "sobol": ("scipy", "samplers")}
-"""The package that a method needs, and the extra that installs it."""
-
 _MAX_FLOATING = 8
 """Packages that are listed."""
 
@@ -60,11 +57,11 @@ def check_engine(study: Study) -> Iterator[Finding]:
     """Yield what cloudtune's own search cannot do with the study; for driven mode."""
     strategy, warm_start = study.strategy, study.warm_start
     method = strategy.method or strategy.name
-    package, extra = _PACKAGES.get(method, ("", ""))
-    if package and not find_spec(package):
-        reason = f"{method} needs {package}: pip install 'cloudtune[{extra}]'"
-        yield Finding("refused", "strategy.method", reason)
     traits = STRATEGIES[strategy.name]
+    package = traits.packages.get(method)
+    if package and not find_spec(package):
+        reason = f"{method} needs {package}: pip install 'cloudtune[samplers]'"
+        yield Finding("refused", "strategy.method", reason)
     if warm_start and not traits.can_warm_start(strategy.method, warm_start.kind):
         if warm_start.kind == "transfer":
             reason = f"a {method} keeps its own order and does not begin with earlier trials"

@@ -5,20 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from cloudtune.engine.limit_tracker import TIMEOUT_REASON
+from cloudtune.engine.job_limits import limit_of
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.model import Trial
 from cloudtune.study.quantities import format_duration
 from cloudtune.study.study import Study
-
-_REASONS = (
-    (TIMEOUT_REASON, "timeout"),
-    ("no better objective in", "patience"),
-    ("the cost reached", "max_cost"),
-    ("max_failed_trials", "max_failed_trials"),
-    ("trials in a row failed", "max_failed_trials"),
-)
-"""A part of the reason of a job's end, and the limit."""
 
 
 def ended_by_limit(record: RunRecord, job: JobRecord, trials: Sequence[Trial]) -> str:
@@ -28,7 +19,7 @@ def ended_by_limit(record: RunRecord, job: JobRecord, trials: Sequence[Trial]) -
     """
     if job.has_new_limits:
         return ""
-    name = next((name for part, name in _REASONS if part in job.reason), None)
+    name = limit_of(job.reason)
     if not job.reason or (job.state != "completed" and (job.state != "failed" or name is None)):
         return ""
     ended = f"run {record.id} has ended ({job.reason.partition('; set limits.')[0]})"

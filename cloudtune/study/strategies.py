@@ -25,6 +25,8 @@ class StrategyTraits:
     """Whether it suggests the initial trials itself."""
     is_sequence: bool = False
     """Whether its trials do not depend on the results of earlier ones."""
+    packages: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The package that a method needs beyond those of cloudtune; the extra `samplers` has it."""
     example: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """The settings that it requires, with an example."""
 
@@ -40,11 +42,15 @@ class StrategyTraits:
 
 
 STRATEGIES: Mapping[str, StrategyTraits] = {
-    "random": StrategyTraits(methods=("uniform", "sobol"), is_sequence=True),
+    "random": StrategyTraits(
+        methods=("uniform", "sobol"), is_sequence=True, packages={"sobol": "scipy"}
+    ),
     "grid": StrategyTraits(
         ends_itself=True, has_fixed_order=True, suggests_initial_trials=True, is_sequence=True
     ),
-    "bayesian": StrategyTraits(methods=("tpe", "gp", "cmaes", "cost-aware"), learns=True),
+    "bayesian": StrategyTraits(
+        methods=("tpe", "gp", "cmaes", "cost-aware"), learns=True, packages={"cmaes": "cmaes"}
+    ),
     "hyperband": StrategyTraits(
         is_single_objective=True,
         suggests_initial_trials=True,

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from cloudtune.engine.job_emulator import EMULATOR_ENDED
-from cloudtune.engine.limit_tracker import TIMEOUT_REASON
+from cloudtune.engine.job_limits import limit_of
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.events import changed_since
 from cloudtune.results.model import job_state
@@ -16,13 +16,6 @@ from cloudtune.study.quantities import format_count
 
 if TYPE_CHECKING:
     from cloudtune.results.model import StudyResult
-
-_LIMIT_REASONS = (
-    (TIMEOUT_REASON, "limits.timeout"),
-    ("no better objective in ", "limits.patience"),
-    ("the cost reached ", "limits.max_cost"),
-)
-"""What the reason of a job contains that a limit ended, and this limit."""
 
 
 def allows_more(result: StudyResult) -> bool:
@@ -44,9 +37,9 @@ def continuation_hints(result: StudyResult) -> list[str]:
     counted, most, limits = _counted(result), expected_trials(result.study), result.study.limits
     if changed_since(result.changes or (), result.ended) and allows_more(result):
         return [f"its limits have changed since it ended; to go on: cloudtune resume {result.run}"]
-    limit = next((path for text, path in _LIMIT_REASONS if text in result.reason), "")
+    limit = limit_of(result.reason)
     build = f"to build on it in a new run, set warm_start: {{from: {result.run}}}"
-    more = _resume(result, limit, "VALUE") if limit else ""
+    more = _resume(result, f"limits.{limit}", "VALUE") if limit else ""
     if not limit and most is not None and limits.max_trials == most:
         more = _resume(result, "limits.max_trials", str(2 * max(most, counted)))
     tolerant = resume_past_failures(result)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
 from cloudtune.provider import Finding, Note, did_you_mean
+from cloudtune_watson.request_fields import PROTECTED_PATHS
 from cloudtune_watson.settings import SETTINGS
 
 NATIVE = f"{SETTINGS}.native"
@@ -13,8 +14,8 @@ Fields = Mapping[str, Any]
 """The fields of a map by name: None for a value, fields for a map, a list of fields for a list."""
 
 DATA_REFERENCE: Fields = dict.fromkeys(("type", "name", "connection", "location", "id", "schema"))
-PROTECTED = frozenset({"name", "tags", "space_id", "project_id", "results_reference", "deployment"})
-"""Fields that the core refuses to replace."""
+PROTECTED = frozenset(path for path in PROTECTED_PATHS if "." not in path) | {"deployment"}
+"""Fields of jobs and trainings that the core refuses to replace."""
 
 
 def not_sent(key: str, fields: Fields, reason: str) -> Finding:

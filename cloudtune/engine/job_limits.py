@@ -1,4 +1,4 @@
-"""The limits of a study that count trials: failures, patience, target.
+"""The limits that end a job: failures, patience and the target are counted here.
 
 In driven mode cloudtune enforces all of them, in managed mode those that the service does not.
 """
@@ -17,8 +17,21 @@ from cloudtune.study.study import Study
 
 TIMEOUT_REASON = "the study's timeout was reached"
 """Why a job ends that its study's timeout ends."""
+_REASONS = (
+    (TIMEOUT_REASON, "timeout"),
+    ("no better objective in ", "patience"),
+    ("the cost reached ", "max_cost"),
+    ("max_failed_trials", "max_failed_trials"),
+    ("trials in a row failed", "max_failed_trials"),
+)
+"""A part of the reason of a job's end, and the limit."""
 _MAX_CONSECUTIVE_FAILURES = 25
 """Failures in a row that end a job without a limit that counts failures."""
+
+
+def limit_of(reason: str) -> str | None:
+    """Return the limit that ended a job for a reason; None if no limit or the target did."""
+    return next((name for part, name in _REASONS if part in reason), None)
 
 
 class LimitTracker:
