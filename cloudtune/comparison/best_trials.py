@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from cloudtune.comparison.best_so_far import counted_trials
+from cloudtune.comparison.curves import counted_trials
 from cloudtune.comparison.distance import gower_distance
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import best_trial, pareto_front

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
+from cloudtune.comparison.curves import MIN_IDLE_SECONDS
 from cloudtune.comparison.groups import Group, study_differences
 from cloudtune.comparison.rankings import Question
 from cloudtune.provider.rehearsal import Rehearsal

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from cloudtune.comparison.best_so_far import Improvement, best_so_far, idle_periods
 from cloudtune.comparison.best_trials import (
     BestTrial,
     FrontTrial,
@@ -19,6 +18,7 @@ from cloudtune.comparison.best_trials import (
     parameter_distances,
 )
 from cloudtune.comparison.caveats import Caveat, find_caveats
+from cloudtune.comparison.curves import Curve, best_so_far, idle_periods
 from cloudtune.comparison.explanation import Explanation, explain
 from cloudtune.comparison.groups import Group, group_jobs
 from cloudtune.comparison.importance import METHOD, Importance, parameter_importance
@@ -39,21 +39,6 @@ from cloudtune.results.model import StudyResult, encode_json
 from cloudtune.study.study import Study
 
 FORMAT: Literal["cloudtune.report/v1"] = "cloudtune.report/v1"
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The improvements of one objective in one job."""
-
-    label: str
-    run: str
-    metric: str
-    trials: int
-    seconds: float | None
-    cost: float | None
-    idle_periods: Annotated[tuple[tuple[float, float], ...], Field(serialization_alias="pauses")]
-    """When no process ran the job, in seconds since its start; empty if unknown."""
-    points: tuple[Improvement, ...]
 
 
 @dataclass(frozen=True)

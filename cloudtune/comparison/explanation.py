@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
-from cloudtune.comparison.best_so_far import eligible_trials
 from cloudtune.comparison.bounds import BoundHit, bounds_of_best
+from cloudtune.comparison.curves import eligible_trials
 from cloudtune.comparison.left import Left, what_is_left
 from cloudtune.confirmation.analysis import ConfirmationResult, analyze
 from cloudtune.confirmation.choice import decisive

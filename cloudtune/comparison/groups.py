@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field
 
-from cloudtune.comparison.best_so_far import job_duration
+from cloudtune.comparison.curves import job_duration
 from cloudtune.diagnostics import Finding
 from cloudtune.errors import UsageError
 from cloudtune.provider import registry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cloudtune.comparison.best_so_far import eligible_trials
+from cloudtune.comparison.curves import eligible_trials
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
 from cloudtune.search.axes import build_axes

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudtune.comparison.best_so_far import eligible_trials
 from cloudtune.comparison.bounds import BoundHit
+from cloudtune.comparison.curves import eligible_trials
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.rerun_command import rerun_command, run_command
 from cloudtune.errors import CloudtuneError

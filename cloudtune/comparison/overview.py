@@ -11,9 +11,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cloudtune.comparison.best_so_far import best_so_far, counted_trials, eligible_trials
 from cloudtune.comparison.best_trials import FrontTrial
 from cloudtune.comparison.bounds import BoundHit, bound_hits, bounds_of_best
+from cloudtune.comparison.curves import best_so_far, counted_trials, eligible_trials
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.next_steps import NextStep, next_steps
 from cloudtune.comparison.rankings import NEAR_BEST_SHARE

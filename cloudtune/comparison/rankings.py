@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cloudtune.comparison.best_so_far import best_so_far, counted_trials
+from cloudtune.comparison.curves import best_so_far, counted_trials
 from cloudtune.comparison.groups import Group
 from cloudtune.comparison.intervals import difference_interval, mean_interval
 from cloudtune.results.model import StudyResult

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cloudtune.comparison.best_so_far import start_time
+from cloudtune.comparison.curves import start_time
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from textwrap import shorten
 
-from cloudtune.comparison.best_so_far import MIN_IDLE_SECONDS
 from cloudtune.comparison.comparison import Comparison
+from cloudtune.comparison.curves import MIN_IDLE_SECONDS
 from cloudtune.comparison.groups import RunSummary
 from cloudtune.comparison.importance import MIN_TRIALS
 from cloudtune.comparison.overview import MAX_TOP_TRIALS

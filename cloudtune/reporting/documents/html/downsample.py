@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cloudtune.comparison.best_so_far import eligible_trials
+from cloudtune.comparison.curves import eligible_trials
 from cloudtune.comparison.groups import Group
 from cloudtune.results.model import Trial
 

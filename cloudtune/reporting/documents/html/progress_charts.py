@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cloudtune.comparison.best_so_far import Improvement
-from cloudtune.comparison.comparison import Comparison, Curve
+from cloudtune.comparison.comparison import Comparison
+from cloudtune.comparison.curves import Curve, Improvement
 from cloudtune.comparison.groups import Group
 from cloudtune.reporting.documents.html.axis_range import AxisRange, fit_axis_range
 from cloudtune.reporting.documents.html.chart import (

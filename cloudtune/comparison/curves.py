@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from cloudtune.results.model import StudyResult, Trial, trial_rank
 
@@ -24,6 +27,21 @@ class Improvement:
     cost: float | None
     """The cost of the trials that had ended by then; None if one of their costs is unknown."""
     value: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The improvements of one objective in one job."""
+
+    label: str
+    run: str
+    metric: str
+    trials: int
+    seconds: float | None
+    cost: float | None
+    idle_periods: Annotated[tuple[tuple[float, float], ...], Field(serialization_alias="pauses")]
+    """When no process ran the job, in seconds since its start; empty if unknown."""
+    points: tuple[Improvement, ...]
 
 
 def eligible_trials(trials: Sequence[Trial], *, may_break: bool = False) -> list[Trial]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudtune.comparison.best_so_far import (
+from cloudtune.comparison.curves import (
     Improvement,
     best_so_far,
     eligible_trials,
