@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,22 @@ def test_only_plain_values_are_in_the_command(tmp_path: Path) -> None:
     plan = plan_of(study_of({"parameters": parameters}), tmp_path, "managed")
     command = plan.request["properties"]["trial"]["command"]
     passed = [word for word in command.split() if "search_space" in word]
-    assert passed == [f"'--{name}=${{{{search_space.{name}}}}}'" for name in ("lr", "plain")]
+    assert passed == [f'"--{name}=${{{{search_space.{name}}}}}"' for name in ("lr", "plain")]
     assert "CLOUDTUNE_AZURE_TRIALS=1" in command
+
+
+@pytest.mark.parametrize("put_in", ["1e-05", "$AZUREML_SWEEP_lr"])
+def test_the_shell_passes_a_value_whether_azure_puts_it_in_or_a_variable(
+    put_in: str, tmp_path: Path
+) -> None:
+    plan = plan_of(study_of(), tmp_path, "managed")
+    command = plan.request["properties"]["trial"]["command"]
+    word = command[command.rindex(" ") :].replace("${{search_space.lr}}", put_in)
+    words = ["/bin/sh", "-c", f"printf %s {word}"]
+    shell = subprocess.run(
+        words, check=True, capture_output=True, env={"AZUREML_SWEEP_lr": "1e-05"}
+    )
+    assert shell.stdout == b"--lr=1e-05"
 
 
 @pytest.mark.parametrize(

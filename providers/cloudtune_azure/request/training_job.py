@@ -140,7 +140,8 @@ def command(
     ]
     words = [python, "-c", _START, ARCHIVE, *(f"--{k}={v}" for k, v in values.items())]
     variables += [f"{TRIALS}=1"] if tuned is not None else []
-    passed = [f"'--{name}=${{{{search_space.{name}}}}}'" for name in tuned or ()]
+    # Whether Azure puts in a value or a variable is not verified: in " ", the shell takes both.
+    passed = [f'"--{name}=${{{{search_space.{name}}}}}"' for name in tuned or ()]
     return f"{' '.join(variables)} exec {' '.join([*map(quote, words), *passed])}"
 
 
