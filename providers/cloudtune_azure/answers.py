@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from cloudtune.provider import Json
@@ -44,13 +45,12 @@ UPLOAD: Fields = {
 RUN: Fields = {
     "run.data?.tags[]?.key": str,
     "run.data?.params[]?.key": str,
-    "run.data?.params[]?.value": (str, int, float),
+    "run.data?.params[]?.value?": (str, int, float),
     "run.data?": dict,
     "run.data?.metrics[]?.key": str,
 }
 HISTORY: Fields = {
     "metrics[]?.key": str,
-    "metrics[]?.value": (str, int, float),
     "next_page_token?": str,
 }
 DETAILS: Fields = {
@@ -86,12 +86,8 @@ def integer(metric: Json, name: str) -> int:
 
 
 def number(metric: Json) -> float:
-    """Return the value of a metric.
-
-    Raises:
-        AzureError: If it is no number.
-    """
+    """Return the value of a metric; NaN for what is no number, such as null."""
     try:
         return float(metric["value"])
-    except ValueError as error:
-        raise AzureError(f"a metric has the value {metric['value']!r:.80}") from error
+    except (KeyError, TypeError, ValueError):
+        return math.nan

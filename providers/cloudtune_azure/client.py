@@ -7,6 +7,7 @@ service.
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
@@ -31,7 +32,9 @@ from cloudtune_azure.http import AzureHttp, Connection
 from cloudtune_azure.settings import ENVIRONMENT, workspace_id
 
 API_VERSION = "2024-04-01"
-_MLFLOW = "/mlflow/v1.0/"
+_TRACKING = re.compile(r"azureml://([^/]+)(/mlflow/v\d+\.\d+)(/[^?]*?)/*(?:\?.*)?")
+"""A tracking address: recordings have v1.0; Microsoft's tests of its clients also have v2.0
+(promptflow, EvalRun; azure-dev, TestParseTrackingEndpoint; read 2026-12-01)."""
 
 
 def connect(plan: Plan, context: JobContext) -> AzureClient:
@@ -149,9 +152,10 @@ class AzureClient:
         return checked(call, self.http.json("GET", url, query=query), fields)
 
     def run_details(self, tracking: str, run: str) -> Json:
-        """Return what run history knows of a job: its error and the addresses of its logs."""
-        answer = self.http.json("GET", f"{self._history(tracking, run)}/details")
-        return checked(f"the run {run}", answer, DETAILS)
+        """Return what run history knows of a job, such as its error and its logs; maybe nothing."""
+        url = f"{self._history(tracking, run)}/details"
+        answer = if_found(lambda: self.http.json("GET", url))
+        return {} if answer is None else checked(f"the run {run}", answer, DETAILS)
 
     def run_children(self, tracking: str, run: str) -> list[Json]:
         """Return the children of a run in run history."""
@@ -174,16 +178,16 @@ class AzureClient:
         return self._tracking
 
     def _history(self, tracking: str, run: str) -> str:
-        base = self._service(tracking).replace(_MLFLOW, "/history/v1.0/", 1)
-        return f"{base}/runs/{quote(run, safe='')}"
+        return f"{self._service(tracking, '/history/v1.0')}/runs/{quote(run, safe='')}"
 
-    def _service(self, tracking: str) -> str:
-        """Return the HTTP address of a tracking address, ``azureml://HOST/mlflow/v1.0/…``."""
-        parts = urlsplit(tracking)
-        scheme = urlsplit(self.http.connection.address).scheme
-        if parts.scheme != "azureml" or not parts.path.startswith(_MLFLOW):
+    def _service(self, tracking: str, service: str = "") -> str:
+        """Return the HTTP address of a service of the workspace: MLflow unless another is named."""
+        match = _TRACKING.fullmatch(tracking)
+        if match is None:
             raise AzureError(f"not a tracking address of Azure: {tracking}")
-        return f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        host, mlflow, workspace = match.groups()
+        scheme = urlsplit(self.http.connection.address).scheme
+        return f"{scheme}://{host}{service or mlflow}{workspace}"
 
     def _of_region(self, location: str, what: str, fields: Fields) -> list[Json]:
         subscription = self.workspace.partition("/resourceGroups/")[0]

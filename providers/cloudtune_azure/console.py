@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
     from cloudtune_azure.client import AzureClient
 
 _STUDIO = "https://ml.azure.com"
-_LOG = "user_logs/std_log.txt"
-"""The output of a job on one machine."""
+_LOG = re.compile(r"user_logs/std_log\D*0*(?:_ps)?\.txt|azureml-logs/70_driver_log(?:_0)?\.txt")
+"""The output of a job, of the first process if it has several, also of an older cluster
+(JobLogPattern of azure-ai-ml 1.20.0; no recording has one)."""
 
 
 def jobs_url(data: Mapping[str, Any]) -> str:
@@ -63,7 +65,8 @@ def read_log(client: AzureClient, name: str) -> Iterator[str]:
     if tracking is None:
         raise AzureError(f"the workspace does not know the job {name}", code=404)
     files: Json = client.run_details(tracking, name).get("logFiles") or {}
-    if _LOG not in files:
+    logs = sorted(filter(_LOG.fullmatch, files), reverse=True)
+    if not logs:
         raise AzureError(f"the job {name} has no log yet", code=404)
-    content = client.http.send("GET", files[_LOG], scope="").content
+    content = client.http.send("GET", files[logs[0]], scope="").content
     yield from content.decode("utf-8", "replace").splitlines()

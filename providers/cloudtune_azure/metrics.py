@@ -35,7 +35,7 @@ class Curve:
     hide: Callable[[str], str] = str
     """Removes secrets from a text."""
     _latest: dict[str, Json] = field(default_factory=dict[str, Json])
-    _seen: set[tuple[str, int, int]] = field(default_factory=set[tuple[str, int, int]])
+    _seen: set[tuple[str, int, int, str]] = field(default_factory=set[tuple[str, int, int, str]])
 
     def read(self, client: AzureClient, tracking: str, run: str, *, is_over: bool) -> None:
         """Add what is new; after the end of the job, for the last time.
@@ -47,7 +47,8 @@ class Curve:
             return
         data: Json = client.mlflow(tracking, "runs/get", run_id=run)["run"].get("data") or {}
         self._read_tags(data.get("tags") or ())
-        self.params = {each["key"]: str(each["value"]) for each in data.get("params") or ()}
+        params: Iterable[Json] = data.get("params") or ()
+        self.params = {p["key"]: str(p["value"]) for p in params if p.get("value") is not None}
         latest: dict[str, Json] = {each["key"]: each for each in data.get("metrics") or ()}
         changed = [key for key in latest if is_over or latest[key] != self._latest.get(key)]
         # A value that is logged between two calls must not part from those of the same report.
@@ -77,8 +78,9 @@ class Curve:
         groups: dict[tuple[int, int], dict[str, float]] = {}
         for entry in entries:
             key, at, step = str(entry["key"]), _time(entry), integer(entry, "step")
-            if (key, at, step) not in self._seen:
-                self._seen.add((key, at, step))
+            seen = key, at, step, repr(entry.get("value"))
+            if seen not in self._seen:
+                self._seen.add(seen)
                 groups.setdefault((at, step), {})[self.hide(key)] = number(entry)
         for (at, step), metrics in sorted(groups.items()):
             self.measurements.append(Measurement(step, metrics, at / 1000))

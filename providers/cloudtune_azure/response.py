@@ -29,7 +29,9 @@ STATES: Mapping[str, TrialState] = {
     "Canceled": "cancelled",
 }
 ENDED = frozenset({"Completed", "Failed", "Canceled"})
-STOPPING = frozenset({"CancelRequested", "Finalizing"})
+STOPPING = frozenset({"CancelRequested"})
+"""Finalizing is no stop: the script has ended, and its outputs are stored (enum JobStatus of
+azure-ai-ml 1.20.0)."""
 _SWEEP_STATES: Mapping[str, JobState] = {
     "Completed": "completed",
     "Failed": "failed",

@@ -16,10 +16,12 @@ SECONDS_PER_JOB = 2.0
 which a recording reached (sweep_submit_2022-10_throttled)."""
 
 
+HIDDEN_SECONDS = 30.0
+"""Chosen: how long a new job may be missing, since Azure documents no time."""
+
+
 class Runs:
     """The runs of one plan's jobs. Names of jobs are cloudtune's own and unique."""
-
-    hidden_seconds = 0.0
 
     def __init__(self, client: AzureClient, plan: Plan, context: JobContext) -> None:
         """Store what is needed without calling Azure."""
@@ -31,6 +33,7 @@ class Runs:
         self._hide = Mask(plan.study).hide
         self._curves: dict[str, Curve] = {}
         self._running = 0
+        self.hidden_seconds = 0.0 if client.emulated else HIDDEN_SECONDS
 
     @property
     def poll_seconds(self) -> float:

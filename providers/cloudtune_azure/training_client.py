@@ -26,6 +26,7 @@ from cloudtune_azure import response
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.console import log_address, tracking_address
 from cloudtune_azure.errors import AzureError
+from cloudtune_azure.job_description import to_seconds
 from cloudtune_azure.launcher_contract import AFTER_STEP
 from cloudtune_azure.request.training_job import CHECKPOINT, JOB, command, run_tag
 from cloudtune_azure.runs import Runs
@@ -63,7 +64,7 @@ class AzureJobs(Runs):
             {"env": plan.request["properties"].get("environmentVariables") or {}}, plan.study
         )["env"]
         self._ended: dict[str, Json] = {}
-        self._failures: dict[str, tuple[str, bool]] = {}
+        self._details: dict[str, Json] = {}
         self._can_list = True
 
     def job_name(self, number: int, start: int) -> str:
@@ -150,8 +151,12 @@ class AzureJobs(Runs):
                 self.stop(name)
             state, reason, is_over = "failed", curve.problem, True
         elif state == "failed" and not reason and tracking:
-            reason, lost = self._read_failure(tracking, name)
+            reason, lost = response.failure(self._read_details(tracking, name))
         began, ended = response.times(job)
+        if is_over and ended is None and tracking:
+            run = self._read_details(tracking, name)
+            began = began or to_seconds(run.get("startTimeUtc"))
+            ended = to_seconds(run.get("endTimeUtc"))
         return TrainingJob(
             state=state,
             word=word,
@@ -166,7 +171,8 @@ class AzureJobs(Runs):
             lost=lost,
         )
 
-    def _read_failure(self, tracking: str, name: str) -> tuple[str, bool]:
-        if name not in self._failures:
-            self._failures[name] = response.failure(self._client.run_details(tracking, name))
-        return self._failures[name]
+    def _read_details(self, tracking: str, name: str) -> Json:
+        """Return what run history knows of a job that has ended, which is read once."""
+        if name not in self._details:
+            self._details[name] = self._client.run_details(tracking, name)
+        return self._details[name]

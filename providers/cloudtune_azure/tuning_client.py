@@ -39,7 +39,7 @@ from cloudtune_azure.uploads import upload
 _TAG = "_aml_system_"
 _CANCELLED = f"{_TAG}cancellation_requested"
 _MAX_INCOMPLETE_POLLS = 3
-"""How many polls an ended sweep waits for the ends of its trials."""
+"""How many polls an ended sweep waits for the ends of its trials, or a sweep may be missing."""
 
 
 class TuningClient(Runs):
@@ -53,7 +53,7 @@ class TuningClient(Runs):
         super().__init__(client, plan, context)
         self._names: Collection[str] = plan.fitted.study.parameters.keys()
         self._ended: dict[str, RawTrial] = {}
-        self._incomplete_polls = 0
+        self._incomplete_polls = self._missing_polls = 0
         self._is_busy = False
         """Whether Azure has refused a call of this poll for the moment."""
 
@@ -83,11 +83,16 @@ class TuningClient(Runs):
         """Return the current state of the sweep and its trials.
 
         Raises:
-            AzureError: If Azure cannot be called.
+            AzureError: If Azure cannot be called, or does not return the sweep for now.
         """
         sweep = self._client.get_job(job.id)
         if sweep is None:
-            return JobStatus("failed", "", f"the sweep {job.id} no longer exists")
+            message = f"the sweep {job.id} no longer exists"
+            self._missing_polls += 1
+            if self._missing_polls <= _MAX_INCOMPLETE_POLLS:
+                raise AzureError(message, code=404, retryable=True)
+            return JobStatus("failed", "", message)
+        self._missing_polls = 0
         began = created(sweep)
         state = response.sweep_state(sweep)
         reason = ""
@@ -132,6 +137,8 @@ class TuningClient(Runs):
         elif new:
             children = self._client.run_children(self._tracking, str(sweep["name"]))
             rows = {str(row["runId"]): row for row in children}
+            for name in new - rows.keys() if response.has_ended(sweep) else ():
+                rows[name] = self._client.run_details(self._tracking, name)
         for name in new:
             trial = self._trial(sweep, name, values[name], rows.get(name) or {})
             if trial.over:
