@@ -28,7 +28,7 @@ from cloudtune_azure.native.code import read_code
 from cloudtune_azure.native.names import WORDS, is_automl
 from cloudtune_azure.request.space_writer import option_key
 from cloudtune_azure.request.study_part import kept_native, study_part, time_unit
-from cloudtune_azure.rules.tuning import study_rules
+from cloudtune_azure.rules.tuning import rounded, study_rules
 from cloudtune_azure.settings import NAME
 
 _PARAMETER = r"(\$\{\{\s*search_space\.([^\s{}]+)\s*\}\})"
@@ -86,6 +86,8 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
     if not study.objectives:
         yield Finding("refused", "objective", "a sweep has exactly one objective")
     yield from study_rules(fitted, unit=time_unit(rest))
+    if not rest:  # else the ranges are those of the imported job
+        yield from rounded(fitted)
     yield from _condition_rules(study, native, automl=automl)
     yield from other_sources(study, NAME)
     yield from _dangling_references(study, rest)

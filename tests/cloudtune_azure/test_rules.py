@@ -77,6 +77,33 @@ def test_what_does_not_fit_is_a_finding(
     assert kind in found if kind else not found
 
 
+@pytest.mark.parametrize(
+    ("parameter", "kind"),
+    [
+        ({"type": "int", "min": 1, "max": 3}, "approximated"),
+        ({"type": "int", "min": 1, "max": 300, "scale": "log"}, "approximated"),
+        ({"type": "float", "min": 0.1, "max": 0.5, "step": 0.1}, "approximated"),
+        ({"type": "int", "min": 0, "max": 2}, ""),
+        ({"type": "float", "min": 1, "max": 3}, ""),
+        ({"type": "categorical", "values": [1, 2, 3]}, ""),
+        ({"type": "int", "min": 0, "max": 2**53}, ""),
+        ({"type": "int", "min": 2**53 + 1, "max": 2**53 + 7}, "refused"),
+        ({"type": "int", "min": -(2**53) - 1, "max": 0}, "refused"),
+    ],
+)
+def test_values_that_azure_draws_less_often_or_rounds_are_findings(
+    parameter: Mapping[str, Any], kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").touch()
+    study = study_of({"parameters": {"k": parameter, "x": {"type": "float", "min": 0, "max": 1}}})
+    found = plan_of(study, tmp_path, "managed").at("parameters.k")
+    assert kind in found if kind else not found
+    assert not plan_of(study, tmp_path).at("parameters.k")
+    if kind != "refused":
+        bayesian = study_of({"parameters": {"k": parameter}, "strategy": {"name": "bayesian"}})
+        assert "approximated" not in plan_of(bayesian, tmp_path, "managed").at("parameters.k")
+
+
 def test_a_plain_study_has_no_finding(tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     assert not plan_of(study_of(), tmp_path).findings

@@ -9,6 +9,7 @@ from cloudtune.provider import Finding, FittedStudy, FloatParameter, IntParamete
 from cloudtune_azure.native.names import LIMITS
 
 _NAME = re.compile(r"\w+")
+_MAX_INTEGER = 2**53
 
 
 def study_rules(fitted: FittedStudy, *, unit: int = 1) -> Iterator[Finding | Note]:
@@ -33,6 +34,37 @@ def study_rules(fitted: FittedStudy, *, unit: int = 1) -> Iterator[Finding | Not
         yield from _bayesian(fitted)
 
 
+def rounded(fitted: FittedStudy) -> Iterator[Finding]:
+    """Yield the ranges whose ends are drawn less often than other values.
+
+    "QUniform(min_value, max_value, q): Returns a value like round(Uniform(min_value, max_value) /
+    q) * q" (learn.microsoft.com, how-to-tune-hyperparameters, read 2026-12-01). A range that is
+    half a step wider would be even, but its values would be others if the service counts steps
+    from min_value. No recording has one.
+    """
+    if fitted.study.strategy.name != "random":
+        return
+    for path, parameter in fitted.sent.items():
+        if not isinstance(parameter, FloatParameter | IntParameter):
+            continue
+        is_int = isinstance(parameter, IntParameter)
+        if parameter.step is None and not (is_int and (parameter.min or parameter.scale == "log")):
+            continue  # uniform, loguniform or randint
+        reason = (
+            "Azure rounds, which draws both ends about half as often as the values between; "
+            "categorical draws all alike"
+        )
+        yield Finding("approximated", path, reason)
+
+
+def _integers(fitted: FittedStudy) -> Iterator[Finding]:
+    """Yield the integers that JSON's floating-point numbers, and so the tags, may not keep."""
+    for path, parameter in fitted.sent.items():
+        bounds = (parameter.min, parameter.max) if isinstance(parameter, IntParameter) else ()
+        if any(abs(bound) > _MAX_INTEGER for bound in bounds):
+            yield Finding("refused", path, "Azure rounds integers above 2^53")
+
+
 def _bayesian(fitted: FittedStudy) -> Iterator[Finding]:
     """Yield what Bayesian sampling does not support.
 
@@ -51,6 +83,8 @@ def _bayesian(fitted: FittedStudy) -> Iterator[Finding]:
 def tuning_rules(fitted: FittedStudy) -> Iterator[Finding | Note]:
     """Yield the findings and notes on a sweep that cloudtune runs."""
     yield from study_rules(fitted)
+    yield from rounded(fitted)
+    yield from _integers(fitted)
     if fitted.study.limits.trial_timeout is not None:
         text = "Azure cancels the trial; whether the time in the queue counts is not verified"
         yield Note("limits.trial_timeout", text)
