@@ -26,6 +26,7 @@ from cloudtune.provider import (
 from cloudtune_azure.capabilities import MANAGED, STOPPING_FIELDS, adjust_bools
 from cloudtune_azure.native.code import read_code
 from cloudtune_azure.native.names import WORDS, is_automl
+from cloudtune_azure.request.run_part import is_plain
 from cloudtune_azure.request.space_writer import option_key
 from cloudtune_azure.request.study_part import kept_native, study_part, time_unit
 from cloudtune_azure.rules.tuning import rounded, study_rules
@@ -74,7 +75,7 @@ def _trial(study: Study, names: list[str]) -> Json:
     program = ["python", trial.script] if trial.script else ["python", "-m", str(trial.module)]
     if trial.script is None and trial.module is None:
         return {}
-    values = [f"--{name} ${{{{search_space.{name}}}}}" for name in names]
+    values = [f'--{name} "${{{{search_space.{name}}}}}"' for name in names]
     values += [f"--{name} {shlex.quote(str(value))}" for name, value in study.constants.items()]
     code = source_address(study, NAME) or "."
     return {"code": code, "command": " ".join([shlex.join(program), *values])}
@@ -132,6 +133,11 @@ def _code_rules(study: Study, rest: Json, *, automl: bool) -> Iterator[Finding |
         if value:
             yield Finding("dropped", path, f"put them into {place} of the job")
     if not automl and "trial" not in rest and (trial.script or trial.module):
+        for name, parameter in Branches(study).roots:
+            if not is_plain(name, parameter):
+                variable = f"let the script read the variable AZUREML_SWEEP_{name}"
+                reason = f"a shell passes it, which may change its name or values: {variable}"
+                yield Finding("approximated", f"parameters.{name}", reason)
         return
     reason = "the code is that of the imported job: change it in the file"
     if not rest:

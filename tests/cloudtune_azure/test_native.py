@@ -217,7 +217,7 @@ def test_a_study_with_a_script_becomes_a_command() -> None:
     exported = exporter.write(study, "azure")
     assert exported.document["trial"] == {
         "code": "src",
-        "command": "python train.py --lr ${{search_space.lr}} --epochs 3",
+        "command": 'python train.py --lr "${{search_space.lr}}" --epochs 3',
     }
     assert any("environment" in str(each) for each in exported.findings)
 
@@ -377,6 +377,25 @@ def test_a_job_of_the_rest_api_is_the_same_job(tmp_path: Path) -> None:
     assert data["early_stopping"] == {"rule": "bandit", "slack": 0.2, "min_step": 5}
 
 
+def test_values_that_a_shell_may_change_are_a_finding() -> None:
+    values: Any = {"type": "categorical", "values": ["`id`", "$HOME", ""]}
+    plain: Any = {"type": "categorical", "values": ["a", "b-1"]}
+    study = load(
+        {
+            "objective": {"metric": "loss", "goal": "minimize"},
+            "parameters": {"w": values, "a.b": plain, "c": plain},
+            "trial": {"script": "train.py"},
+        }
+    )
+    found = {
+        each.path: each.reason
+        for each in exporter.write(study, "azure").findings
+        if isinstance(each, Finding)
+    }
+    assert found.keys() == {"parameters.w", "parameters.a.b"}
+    assert "AZUREML_SWEEP_w" in found["parameters.w"]
+
+
 def test_the_command_is_quoted_for_the_shell() -> None:
     study = load(
         {
@@ -387,7 +406,9 @@ def test_the_command_is_quoted_for_the_shell() -> None:
         }
     )
     trial = exporter.write(study, "azure").document["trial"]
-    assert trial["command"] == ("python 'my train.py' --lr ${{search_space.lr}} --note 'two words'")
+    assert trial["command"] == (
+        """python 'my train.py' --lr "${{search_space.lr}}" --note 'two words'"""
+    )
 
 
 CODE: dict[str, Any] = {
@@ -432,6 +453,31 @@ def test_a_command_that_starts_a_script_becomes_the_trial(tmp_path: Path) -> Non
     changed = apply_overrides(found.studies[0].study, ["trial.args=[--iris-csv, x, --C, '{{C}}']"])
     findings = exporter.write(changed, "azure").findings
     assert "trial.args" in {each.path for each in findings if isinstance(each, Finding)}
+
+
+@pytest.mark.parametrize(
+    ("names", "study", "exported"),
+    [
+        ({}, None, {}),
+        ({"display_name": "my sweep"}, "my sweep", {"display_name": "my sweep"}),
+        ({"name": "job-7"}, "job-7", {"name": "job-7"}),
+        (
+            {"name": "job-7", "display_name": "my sweep"},
+            "my sweep",
+            {"name": "job-7", "display_name": "my sweep"},
+        ),
+    ],
+)
+def test_a_study_has_the_name_that_jobs_may_share(
+    names: dict[str, str], study: str | None, exported: dict[str, str], tmp_path: Path
+) -> None:
+    text = json.dumps({**CODE, **names})
+    (draft,) = FILES.read_text(text, tmp_path, "job.yaml").studies
+    assert draft.data.get("name") == study
+    document = exporter.write(load(draft.data), "azure").document
+    assert {key: each for key, each in document.items() if "name" in key} == exported
+    renamed = exporter.write(load({**draft.data, "name": "ü / 2"}), "azure").document
+    assert renamed["display_name"] == "ü / 2"
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,14 @@ def test_values_that_azure_draws_less_often_or_rounds_are_findings(
         assert "approximated" not in plan_of(bayesian, tmp_path, "managed").at("parameters.k")
 
 
+def test_a_sweep_counts_reports_and_not_their_steps(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    stopping = {"rule": "median", "min_step": 50, "interval": 1}
+    found = plan_of(study_of({"early_stopping": stopping}), tmp_path, "managed")
+    assert "note" in found.at("early_stopping.min_step")
+    assert not found.at("early_stopping.interval")
+
+
 def test_a_plain_study_has_no_finding(tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     assert not plan_of(study_of(), tmp_path).findings

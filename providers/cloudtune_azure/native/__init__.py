@@ -63,7 +63,7 @@ class AzureFormat(Format):
         if is_rest(document.original):
             properties = document.original["properties"]
             title = properties.get("displayName") or document.original.get("name")
-            document = Fields({"name": title, **from_rest(properties)}, document.report)
+            document = Fields({**from_rest(properties), "display_name": title}, document.report)
         return [JobReader(document).draft()]
 
     @override

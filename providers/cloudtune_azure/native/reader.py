@@ -40,7 +40,8 @@ class JobReader(DocumentReader):
     def draft(self) -> StudyDraft:
         """Return the study."""
         document = self._document
-        self._data["name"] = document.text("name")
+        name = document.peek("name")  # that of one job: no second one can have it
+        self._data["name"] = document.text("display_name") or (str(name) if name else None)
         self._data["description"] = document.text("description")
         self._search_space()
         self._strategy()

@@ -34,7 +34,8 @@ def study_part(study: Study, native: Native) -> Json:
     head: Json = {key: rest[key] for key in ("$schema", "type") if key in rest}
     job: Json = head if rest or native.block else {"$schema": SCHEMA}
     job |= {} if automl else {"type": "sweep"}
-    job |= compact(name=study.name, description=study.description)
+    title = None if study.name == rest.get("name") else study.name
+    job |= compact(display_name=title, description=study.description)
     writer = SpaceWriter(study, native)
     sweep: Json = {
         "sampling_algorithm": _algorithm(study, sweep_of(rest)),

@@ -30,6 +30,13 @@ def study_rules(fitted: FittedStudy, *, unit: int = 1) -> Iterator[Finding | Not
             yield Finding("approximated", f"limits.{name}", text)
     if study.limits.max_trials is None and unit == 1:
         yield Note("limits.max_trials", "absent: Azure needs max_total_trials; set it", "warning")
+    stopping = study.early_stopping
+    for name in ("min_step", "interval") if stopping else ():
+        if (getattr(stopping, name) or 1) > 1:
+            # "Each time the training script logs the primary metric counts as one interval"
+            # (learn.microsoft.com, how-to-tune-hyperparameters, read 2026-12-01).
+            text = "Azure counts the reports of the metric, not their steps"
+            yield Note(f"early_stopping.{name}", text)
     if strategy.name == "bayesian":
         yield from _bayesian(fitted)
 
