@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune.study.schema import Mode
 from tests.cloudtune_azure.support import plan_of, study_of
 
 CASES: list[tuple[Mapping[str, Any], Mapping[str, Any], str, str]] = [
@@ -102,6 +103,40 @@ def test_values_that_azure_draws_less_often_or_rounds_are_findings(
     if kind != "refused":
         bayesian = study_of({"parameters": {"k": parameter}, "strategy": {"name": "bayesian"}})
         assert "approximated" not in plan_of(bayesian, tmp_path, "managed").at("parameters.k")
+
+
+IMPORTED: Mapping[str, Any] = {
+    "identity": {"type": "user_identity"},
+    "queue_settings": {"job_tier": "spot"},
+    "trial": {
+        "environment_variables": {"A": "b"},
+        "resources": {"instance_count": 4},
+        "distribution": {"type": "pytorch"},
+    },
+}
+"""How an imported sweep job starts its trials."""
+
+
+@pytest.mark.parametrize("mode", ["managed", "driven"])
+def test_what_a_run_does_not_take_from_an_imported_job_is_dropped(
+    mode: Mode, tmp_path: Path
+) -> None:
+    (tmp_path / "train.py").touch()
+    plan = plan_of(study_of(native=IMPORTED), tmp_path, mode)
+    paths = [f"providers.azure.native.{name}" for name in ("identity", "queue_settings")]
+    names = ("environment_variables", "resources", "distribution")
+    paths += [f"providers.azure.native.trial.{name}" for name in names]
+    assert all("dropped" in plan.at(path) for path in paths)
+    own = {"resources": {"instanceCount": 4}, "distribution": {"distributionType": "PyTorch"}}
+    properties = {**({"trial": own} if mode == "managed" else own), "queueSettings": {}}
+    study = study_of(
+        {"trial": {"script": "train.py", "env": {"A": "b"}}},
+        native={**IMPORTED, "properties": properties},
+        identity="user",
+    )
+    assert not any("dropped" in plan_of(study, tmp_path, mode).at(path) for path in paths)
+    one = {"trial": {"resources": {"instance_count": 1}}}
+    assert not plan_of(study_of(native=one), tmp_path, mode).at(paths[3])
 
 
 def test_a_sweep_counts_reports_and_not_their_steps(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from cloudtune_azure.rules.native import native_rules
 from cloudtune_azure.rules.settings import settings_rules
 from cloudtune_azure.rules.trial import trial_rules
 from cloudtune_azure.rules.tuning import tuning_rules
-from cloudtune_azure.settings import NAME, AzureSettings
+from cloudtune_azure.settings import AzureSettings
 
 
 def rules(
@@ -18,5 +18,5 @@ def rules(
         *settings_rules(settings, facts),
         *trial_rules(fitted.study, settings, facts),
         *(tuning_rules(fitted) if mode == "managed" else ()),
-        *native_rules(settings.native, fitted.original.providers.get(NAME, {}), mode),
+        *native_rules(settings.native, fitted.original, mode),
     ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cloudtune.provider import Finding, Mode, Note, did_you_mean, is_map
+from cloudtune.formats import map_at
+from cloudtune.provider import Finding, Mode, Note, Study, did_you_mean, is_map
 from cloudtune_azure.native.names import RUN_FIELDS
 from cloudtune_azure.rules.settings import SETTINGS
-from cloudtune_azure.settings import REQUEST_FIELD
+from cloudtune_azure.settings import NAME, REQUEST_FIELD
 
 _OF_ALL = frozenset(
     {
@@ -33,23 +34,22 @@ _OF_BOTH = frozenset(
     }
 )
 """Fields of a request whose names a sweep job in YAML has, too."""
+_ONE_NODE = ("instance_count", 1)
 
 
-def native_rules(
-    native: Mapping[str, Any], block: Mapping[str, Any], mode: Mode
-) -> Iterator[Finding | Note]:
-    """Yield the fields that a job does not have.
+def native_rules(native: Mapping[str, Any], study: Study, mode: Mode) -> Iterator[Finding | Note]:
+    """Yield the fields that a job does not have, or that a run does not take from a sweep job.
 
     Args:
         native: The part of a request.
-        block: The settings as the study has them, also with the fields of a sweep job.
+        study: The study as it is given, also with the fields of a sweep job.
         mode: That of the plan.
     """
     fields = PROPERTIES[mode]
     sent = RUN_FIELDS if mode == "managed" else ()
     path = f"{SETTINGS}.native"
-    kept: Any = block.get("native")
-    for key in sorted(kept.keys() - {REQUEST_FIELD}) if is_map(kept) else ():
+    kept = map_at(study.providers.get(NAME, {}), "native")
+    for key in sorted(kept.keys() - {REQUEST_FIELD}):
         if key in sent or key == "search_space":
             continue
         if key in fields - _OF_BOTH:
@@ -57,9 +57,43 @@ def native_rules(
             yield Finding("refused", f"{path}.{key}", reason)
         else:
             yield Note(f"{path}.{key}", "kept for exports as a sweep job; a run does not use it")
+    yield from _dropped(kept, study, mode)
     properties: Any = native.get(REQUEST_FIELD)
     for key in sorted(properties.keys() - fields) if is_map(properties) else ():
         hint = did_you_mean(key, fields)
         kind = "sweep" if mode == "managed" else "command job"
         reason = f"a {kind} has no such field{f'; {hint}' if hint else ''}"
         yield Finding("refused", f"{path}.properties.{key}", reason)
+
+
+def _dropped(kept: Mapping[str, Any], study: Study, mode: Mode) -> Iterator[Finding]:
+    """Yield how an imported sweep job starts its trials, unless the study says that, too."""
+    own: Mapping[str, Any] = study.providers.get(NAME, {})
+    path, trial = f"{SETTINGS}.native", map_at(kept, "trial")
+    sent, place = map_at(kept, REQUEST_FIELD), f"{path}.{REQUEST_FIELD}"
+    part, below = (map_at(sent, "trial"), f"{place}.trial") if mode == "managed" else (sent, place)
+    resources = {k: v for k, v in map_at(trial, "resources").items() if (k, v) != _ONE_NODE}
+    for key, value, instead, is_set in (
+        ("identity", kept.get("identity"), f"{SETTINGS}.identity", "identity" in own),
+        (
+            "queue_settings",
+            kept.get("queue_settings"),
+            f"{SETTINGS}.spot or {place}.queueSettings",
+            "spot" in own or "queueSettings" in sent,
+        ),
+        (
+            "trial.environment_variables",
+            trial.get("environment_variables"),
+            "trial.env",
+            study.trial.env,
+        ),
+        ("trial.resources", resources, f"{below}.resources", "resources" in part),
+        (
+            "trial.distribution",
+            trial.get("distribution"),
+            f"{below}.distribution",
+            "distribution" in part,
+        ),
+    ):
+        if value and not is_set:
+            yield Finding("dropped", f"{path}.{key}", f"a run does not use it: set {instead}")
