@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from cloudtune.provider import Check, Json, Plan, ProviderError, account
+from cloudtune.provider import Check, Json, Plan, ProviderError, account, is_list, is_map
 from cloudtune.provider.account import account_error, account_ok, account_warning, check_packages
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.errors import AzureError
@@ -70,6 +70,7 @@ def _ask_quota(
         "quota",
         f"whether the quota of {location} covers the trials that run at a time",
         f"{QUOTA_RIGHTS} on the subscription",
+        _explain_quota,
     )
     yield from checks or ()
 
@@ -127,27 +128,46 @@ def _check_compute(
     machine: Json = properties.get("properties") or {}
     scale: Json = machine.get("scaleSettings") or {}
     state, most = properties.get("provisioningState"), scale.get("maxNodeCount")
-    if state != "Succeeded":
+    size = machine.get("vmSize")
+    if properties.get("computeType") == "ComputeInstance":
+        most = 1
+        state = machine.get("state") if state == "Succeeded" else state
+    if state not in {"Succeeded", "Running"}:
         yield account_warning(
             id="compute",
             path=f"{SETTINGS}.compute",
             message=f"the compute {settings.compute} is {state}",
-            fix="wait until it is ready; jobs wait for it",
+            fix="start it, or wait until it is ready",
         )
         return None
-    yield account_ok(
-        id="compute", message=f"{settings.compute} has up to {most} nodes {machine.get('vmSize')}"
-    )
+    nodes = f"has up to {most} nodes {size}" if most is not None and size else "is there"
+    yield account_ok(id="compute", message=f"{settings.compute} {nodes}")
+    for error in _errors(machine):
+        yield account_warning(
+            id="compute-error",
+            path=f"{SETTINGS}.compute",
+            message=f"{settings.compute} reports: {error}",
+            fix="jobs may wait until this is mended",
+            command=f"az ml compute show --name {settings.compute}",
+        )
     parallel = plan.fitted.study.limits_for(NAME).parallel_trials or 1
     if isinstance(most, int) and parallel > most:
         yield account_warning(
             id="room",
             path="limits.parallel_trials",
-            message=f"the cluster has at most {most} nodes, and {parallel} trials are wanted",
+            message=f"{name} has at most {most} nodes, and {parallel} trials are wanted",
             fix="lower it, or let the cluster have more nodes: the other trials wait",
         )
-    size = machine.get("vmSize")
     return (size, machine.get("vmPriority") == "LowPriority") if isinstance(size, str) else None
+
+
+def _errors(machine: Json) -> Iterator[str]:
+    """Yield the errors of a cluster's nodes (AmlComputeProperties of azure-ai-ml 1.20.0)."""
+    errors: Any = machine.get("errors")
+    for each in errors if is_list(errors) else ():
+        error: Any = each.get("error") if is_map(each) else None
+        if is_map(error):
+            yield f"{error.get('message') or ''} [{error.get('code')}]".strip()
 
 
 def _check_datastore(client: AzureClient, settings: AzureSettings) -> Iterator[Check]:
@@ -174,8 +194,21 @@ def _check_datastore(client: AzureClient, settings: AzureSettings) -> Iterator[C
         yield account_ok(id="datastore", message=f"the datastore {name} can be read")
 
 
+def _explain(error: ProviderError) -> str | None:
+    return "" if isinstance(error, AzureError) and error.code == 403 else None
+
+
+def _explain_quota(error: ProviderError) -> str | None:
+    """Return why the quota is unknown: not every region, or kind of machine, has the lists."""
+    return _explain(error) if error.retryable or error.affects_all_calls else f"Azure says: {error}"
+
+
 def _ask(
-    call: Callable[[], T], id_: str, question: str, right: str
+    call: Callable[[], T],
+    id_: str,
+    question: str,
+    right: str,
+    explain: Callable[[ProviderError], str | None] = _explain,
 ) -> Generator[Check, None, T | None]:
     """Return the result of a call; without the right to it, yield that it is unknown.
 
@@ -184,8 +217,4 @@ def _ask(
     """
     path = f"{SETTINGS}.{id_}"
     otherwise = account.right_missing(id_, question, right, caller="your account", path=path)
-    return (yield from account.ask(call, otherwise, _explain))
-
-
-def _explain(error: ProviderError) -> str | None:
-    return "" if isinstance(error, AzureError) and error.code == 403 else None
+    return (yield from account.ask(call, otherwise, explain))

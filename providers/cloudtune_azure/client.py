@@ -165,7 +165,11 @@ class AzureClient:
     def _pages(self, what: str, first: Any, fields: Fields) -> list[Json]:
         page = checked(what, first, fields)
         rows: list[Json] = list(page.get("value") or ())
+        read: set[str] = set()
         while next_page := page.get("nextLink"):
+            if next_page in read:
+                raise AzureError(f"{what}: a page names itself as the next one")
+            read.add(next_page)
             page = checked(what, self.http.json("GET", str(next_page)), fields)
             rows += page.get("value") or ()
         return rows

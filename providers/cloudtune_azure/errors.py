@@ -76,7 +76,10 @@ def _read(body: str) -> tuple[str, str]:
         message = document.get("message") if is_map(document) else None
         return str(message or body)[:_MAX_MESSAGE], ""
     codes = [str(error.get("code") or ""), *_inner_codes(error)]
-    return str(error.get("message") or "")[:_MAX_MESSAGE], codes[-1]
+    details: Any = error.get("details")
+    messages = [error, *(each for each in (details if is_list(details) else ()) if is_map(each))]
+    text = next((str(each["message"]) for each in messages if each.get("message")), "")
+    return text[:_MAX_MESSAGE], codes[-1]
 
 
 def _inner_codes(error: Json) -> Iterator[str]:

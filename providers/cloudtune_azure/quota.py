@@ -49,7 +49,7 @@ def check_quota(
     costs = f", and costs {price} an hour by Azure's list" if price else ""
     usages = client.usages(location)
     quota = next((each for each in usages if each["name"]["value"] == TOTALS[is_spare]), None)
-    if quota is None:
+    if quota is None or quota["limit"] < 0:  # -1: none is set
         yield account_ok(id="quota", message=f"{machine} has {cores} vCPUs{costs}")
         return
     most, used = int(quota["limit"]), int(quota["currentValue"])

@@ -205,3 +205,9 @@ def test_a_job_without_a_log(command: Service) -> None:
     command.answers[DETAILS] = {"logFiles": {"system_logs/x.txt": f"{URL}/log"}}
     with pytest.raises(AzureError, match="has no log yet"):
         list(read_log(command.client, "job-1"))
+
+
+def test_pages_that_repeat_are_an_error(sweep: Service) -> None:
+    sweep.answers[CHILDREN] = {"value": [], "nextLink": f"{URL}{CHILDREN}"}
+    with pytest.raises(AzureError, match="next one"):
+        sweep.status()

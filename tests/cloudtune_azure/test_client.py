@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from cloudtune.planning.planner import plan
 from cloudtune_azure.account import check_account
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.emulator.app import AzureApp
-from cloudtune_azure.errors import AzureError
+from cloudtune_azure.errors import AzureError, service_error
 from cloudtune_azure.http import AzureHttp, Connection
+from cloudtune_azure.quota import TOTALS
 from cloudtune_azure.settings import ENVIRONMENT
 from cloudtune_azure.storage import BlobStorage, datastore_address
 from tests.account_checks import by_id, only
@@ -237,6 +239,92 @@ def test_the_quota_of_the_region(
     made = plan(study_of(limits, **settings), "azure", base=tmp_path, emulated=True)
     (check,) = by_id(list(check_account(service.client, made)), "quota")
     assert found in f"{check.severity}: {check.message}"
+
+
+def cluster(**properties: Any) -> dict[str, Any]:
+    scale = {"maxNodeCount": 4}
+    inner = {"vmSize": "STANDARD_DS3_V2", "scaleSettings": scale, **properties}
+    return {"computeType": "AmlCompute", "provisioningState": "Succeeded", "properties": inner}
+
+
+@pytest.mark.parametrize(
+    ("compute", "found"),
+    [
+        (cluster(), "ok: cpu-cluster has up to 4 nodes STANDARD_DS3_V2"),
+        (
+            cluster(errors=[{"error": {"code": "ClusterCoreQuotaReached", "message": "full"}}]),
+            "warning: cpu-cluster reports: full [ClusterCoreQuotaReached]",
+        ),
+        (
+            {**cluster(state="Running"), "computeType": "ComputeInstance"},
+            "ok: cpu-cluster has up to 1 nodes STANDARD_DS3_V2",
+        ),
+        (
+            {**cluster(state="Stopped"), "computeType": "ComputeInstance"},
+            "warning: the compute cpu-cluster is Stopped",
+        ),
+        (
+            {
+                "computeType": "Kubernetes",
+                "provisioningState": "Succeeded",
+                "properties": {"namespace": "x"},
+            },
+            "ok: cpu-cluster is there",
+        ),
+    ],
+)
+def test_computes_of_each_kind(
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    compute: dict[str, Any],
+    found: str,
+) -> None:
+    (tmp_path / "train.py").touch()
+    made = plan(study_of(), "azure", base=tmp_path, emulated=True)
+
+    def get_compute(_name: str) -> Any:
+        return {"properties": compute}
+
+    monkeypatch.setattr(service.client, "get_compute", get_compute)
+    checks = [f"{each.severity}: {each.message}" for each in check_account(service.client, made)]
+    assert found in checks
+    assert not any("None" in each for each in checks)
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        ({"vmSizes": [{"name": "Standard_DS2_v2"}]}, "unknown"),
+        ({"vmSizes": {"error": {"code": "NoRegisteredProviderFound", "message": "x"}}}, "unknown"),
+        ({"usages": [{"name": {"value": TOTALS[False]}, "limit": -1, "currentValue": 0}]}, "ok"),
+    ],
+)
+@pytest.mark.usefixtures("as_live")
+def test_a_quota_that_azure_does_not_tell_ends_no_check(
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    answers: dict[str, Any],
+    found: str,
+) -> None:
+    (tmp_path / "train.py").touch()
+    made = plan(study_of(), "azure", base=tmp_path, emulated=True)
+    answer, http = service.client.http.json, service.client.http
+
+    def asked(method: str, url: str, **options: Any) -> Any:
+        for word, value in answers.items():
+            if url.endswith(word) and isinstance(value, dict):
+                raise service_error(f"GET {word}", 404, json.dumps(value))
+            if url.endswith(word):
+                return {"value": value}
+        return answer(method, url, **options)
+
+    monkeypatch.setattr(http, "json", asked)
+    checks = list(check_account(service.client, made))
+    (quota,) = by_id(checks, "quota")
+    assert quota.severity == found
+    assert {each.id for each in checks} >= {"workspace", "compute", "datastore"}
 
 
 def test_the_emulator_has_any_machine(service: Service, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -78,3 +79,8 @@ def test_what_an_error_means(status: int, retryable: bool, affects_all: bool) ->
 @pytest.mark.parametrize("body", ["", "[]", "{", "<html>", '{"error": 5}', '{"error": {}}', "null"])
 def test_a_body_of_any_form_is_an_error(body: str) -> None:
     assert "GET jobs/j" in str(service_error("GET jobs/j", 500, body))
+
+
+def test_the_message_of_a_detail_is_told() -> None:
+    error = {"code": "ValidationError", "message": None, "details": [{"message": "inner"}]}
+    assert "inner" in str(service_error("GET jobs/j", 400, json.dumps({"error": error})))
