@@ -16,7 +16,8 @@ from cloudtune.cli.options import examples, json_option, runs_argument
 @click.option(
     "--remote",
     is_flag=True,
-    help="Also remove the code and inputs that only these runs have uploaded. Lists them first.",
+    help="Also remove the inputs that only these runs have uploaded, and their code, unless the "
+    "service keeps that. Lists them first.",
 )
 @json_option
 def clean(runs: tuple[str, ...], *, yes: bool, remote: bool, as_json: bool) -> None:

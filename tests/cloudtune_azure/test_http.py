@@ -84,3 +84,16 @@ def test_a_body_of_any_form_is_an_error(body: str) -> None:
 def test_the_message_of_a_detail_is_told() -> None:
     error = {"code": "ValidationError", "message": None, "details": [{"message": "inner"}]}
     assert "inner" in str(service_error("GET jobs/j", 400, json.dumps({"error": error})))
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "waits"),
+    [
+        (400, "The compute has reached its quota of vCPUs: ClusterCoreQuotaReached", True),
+        (400, "EXPERIMENT: Compute Not Found for run ID : j", False),
+        (429, "Quota exceeded: too many requests", False),  # repeated, as the recorded one
+    ],
+)
+def test_a_job_without_quota_waits(status: int, text: str, waits: bool) -> None:
+    body = json.dumps({"error": {"code": "UserError", "message": text}})
+    assert service_error("PUT jobs/j", status, body).quota_exceeded == waits
