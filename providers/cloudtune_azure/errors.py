@@ -45,7 +45,7 @@ def service_error(operation: str, status: int, body: str, header: str = "") -> A
         code=status,
         text=text,
         retryable=status in _TRANSIENT,
-        # The words of a refusal for want of quota are not recorded.
+        # The words of a refusal for want of quota are not verified.
         quota_exceeded=status in {400, 409} and "quota" in f"{text} {code}".lower(),
         affects_all_calls=status in {401, 403},
     )

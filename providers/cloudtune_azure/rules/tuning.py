@@ -59,7 +59,7 @@ def rounded(fitted: FittedStudy) -> Iterator[Finding]:
             continue  # uniform, loguniform or randint
         reason = (
             "Azure rounds, which draws both ends about half as often as the values between; "
-            "categorical draws all alike"
+            "a categorical parameter draws all alike"
         )
         yield Finding("approximated", path, reason)
 
