@@ -144,7 +144,7 @@ def _check_compute(
     yield account_ok(id="compute", message=f"{settings.compute} {nodes}")
     for error in _errors(machine):
         yield account_warning(
-            id="compute-error",
+            id="compute",
             path=f"{SETTINGS}.compute",
             message=f"{settings.compute} reports: {error}",
             fix="jobs may wait until this is mended",
