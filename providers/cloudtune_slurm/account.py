@@ -101,7 +101,7 @@ def _limit_minutes(limit: str) -> float:
 
 def _check_request(host: Host, plan: Plan) -> Iterator[Check]:
     """Yield whether the controller would accept the job: partition, account, limits, resources."""
-    options = {**plan.request["sbatch"], "output": None, "chdir": None, "export": "NONE"}
+    options = {**plan.request["sbatch"], "output": None, "chdir": None, "export": "NIL"}
     words = sbatch_words({**plan.request, "sbatch": options}, "cloudtune-test", "")[:-2]
     try:
         host.run([*words, "--test-only", "--wrap=true"])

@@ -52,8 +52,10 @@ def request(fitted: FittedStudy, _mode: Mode, settings: SlurmSettings, facts: Fa
             "open-mode": "append",
             "chdir": folder,
             "no-requeue": True,
-            # Variables of this shell stay here: a study then runs alike from every shell.
-            "export": ",".join(secrets) or "NONE",
+            # Variables of this shell stay here: a study then runs alike from every shell. NONE and
+            # names would load those of a login before the job, and lose or hold it if that is slow
+            # (sbatch's manual page of 24.11, --export and --get-user-env; measured with 24.11.5).
+            "export": ",".join(secrets) or "NIL",
             **({} if facts.data["stand_in"] else _place(settings)),
             **_resource_options(largest_resources(study), settings, facts),
             **_time(study, settings),
@@ -142,13 +144,15 @@ def _time(study: Study, settings: SlurmSettings) -> Json:
 
 
 def _script(settings: SlurmSettings, facts: Facts) -> Iterator[str]:
-    """Yield the lines of the script; a login shell knows the cluster's modules.
+    """Yield the lines of the script, which starts itself again in a login shell.
 
-    The launcher replaces the shell, so signals reach it.
+    A login shell knows the cluster's modules. The launcher replaces it, so signals reach it.
     """
     folder = shlex.quote(facts.data["folder"])
-    yield "#!/bin/bash -l"
+    yield "#!/bin/bash"
     yield f"# A trial of cloudtune's run {facts.run_id}; $1 is the folder of this start."
+    yield '[ "$2" = login ] || export HOME=~ USER="$(id -un)" SHELL=/bin/bash PATH'
+    yield '[ "$2" = login ] || LOGNAME=$USER exec /bin/bash -l "$0" "$1" login'
     yield "unset SLURM_EXPORT_ENV  # srun in the script passes its variables on"
     yield from () if facts.emulated else settings.setup
     yield f'mkdir -p "$1/code" && tar -xzf {folder}/{ARCHIVE} -C "$1/code" || exit 1'

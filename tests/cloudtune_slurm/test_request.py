@@ -12,9 +12,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import pwd
 import re
 import socket
+import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +104,7 @@ def test_the_words_of_a_start(base: Path) -> None:
         "--mail-type=END",
         "--signal=B:USR1@60",
         "--no-requeue",
-        "--export=NONE",
+        "--export=NIL",
     } <= set(words)
 
 
@@ -150,6 +153,29 @@ def test_the_folder_of_a_run(base: Path) -> None:
     refused = plan_of(base, host="login").refused
     assert [each.path for each in refused] == ["providers.slurm.folder"]
     assert [each.path for each in plan_of(base, folder="a%j").refused] == ["providers.slurm.folder"]
+
+
+def test_the_script_of_a_job_makes_its_login_environment_itself(base: Path) -> None:
+    """Slurm gives it none with ``--export=NIL``."""
+    probe = base / "probe"
+    probe.write_text('#!/bin/sh\nexec /usr/bin/env > "$2/variables"\n')
+    probe.chmod(0o700)
+    request = plan_of(base, folder=str(base / "shared"), python=str(probe)).request
+    folder, start = Path(request["folder"]), base / "start"
+    folder.mkdir(parents=True)
+    tarfile.open(folder / "code.tar.gz", "w:gz").close()
+    script = folder / "run.sh"
+    script.write_text("\n".join([*request["script"], ""]))
+    script.chmod(0o700)
+    subprocess.run([script, start], env={"SLURM_EXPORT_ENV": "NIL"}, check=True)
+    lines = (start / "variables").read_text().splitlines()
+    variables = dict(line.split("=", 1) for line in lines if "=" in line)
+    user = pwd.getpwuid(os.getuid())
+    names = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
+    assert {name: variables.get(name) for name in names} == names
+    assert {"PATH", "SHELL"} <= variables.keys()
+    assert "SLURM_EXPORT_ENV" not in variables
+    assert request["sbatch"]["export"] == "NIL"
 
 
 def test_an_emulated_plan_has_its_files_where_it_is_executed(base: Path) -> None:
