@@ -11,7 +11,7 @@ from typing import cast
 from urllib.parse import quote, urlencode
 
 from cloudtune.provider import JobContext, Json, Plan, if_found
-from cloudtune_ray.errors import RayError
+from cloudtune_ray.errors import RayError, service_error
 from cloudtune_ray.http import Connection, HttpClient
 from cloudtune_ray.settings import RaySettings
 
@@ -23,6 +23,15 @@ _JOBS = "/api/jobs/"
 _UNREADABLE = ("A file is not found at", "Agent for node id", "Cannot find")
 """Texts of the state API's response, with the status 500, for a file that does not exist and for a
 node that is gone (log_agent.py and state_manager.py)."""
+_OLD_ERRORS = (
+    b"[get_logs] Fetch log error: ",
+    b"0Closing HTTP stream due to internal server error",
+)
+"""How the content begins with which Ray before 2.45 reports an error, with the status 200
+(https://github.com/ray-project/ray/pull/51787)."""
+_OLD_PART = 65_536
+"""Bytes of a file after each of which Ray before 2.34 puts a byte, 1
+(https://github.com/ray-project/ray/pull/46556; state_head.py and log_agent.py of 2.9.3)."""
 
 
 def connect(plan: Plan, context: JobContext) -> RayClient:
@@ -113,15 +122,23 @@ class RayClient:
             count //= 10  # what was cut are the last ones, which matter most
 
     def tail(self, node: str, file: str, lines: int) -> list[str] | None:
-        """Return the last lines of a file in a node's log folder; None if it cannot be read."""
+        """Return the last lines of a record in a node's log folder; None if it cannot be read."""
         content = self._read_end(node, file, lines, MAX_RECORD_BYTES)
+        if content and content.startswith(b"1{"):  # lines of a record are objects
+            starts = range(1, len(content), _OLD_PART + 1)
+            content = b"".join(content[start : start + _OLD_PART] for start in starts)
         return None if content is None else _to_lines(content)
 
     def _read_end(self, node: str, file: str, lines: int, max_bytes: int) -> bytes | None:
         """Return the last lines, cut after ``max_bytes``."""
-        query = urlencode({"node_id": node, "filename": file, "lines": lines})
+        # Ray 2.34 to 2.44 needs the format to return the bytes of the file alone.
+        query = urlencode({"node_id": node, "filename": file, "lines": lines, "format": "text"})
+        path = "/api/v0/logs/file"
         try:
-            return self.http.send("GET", f"/api/v0/logs/file?{query}", max_bytes=max_bytes)
+            content = self.http.send("GET", f"{path}?{query}", max_bytes=max_bytes)
+            if content.startswith(_OLD_ERRORS):
+                raise service_error(f"GET {path}", 500, content.decode("utf-8", "replace"))
+            return content
         except RayError as error:
             if error.not_found or any(text in error.text for text in _UNREADABLE):
                 return None

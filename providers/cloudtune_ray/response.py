@@ -31,6 +31,14 @@ _LOST = frozenset(
 )
 """The failures of the cluster, through no fault of the script."""
 _SETUP = "RUNTIME_ENV_SETUP_FAILURE"
+_OLD_MESSAGES = {
+    "runtime_env setup failed": _SETUP,
+    "Job supervisor actor failed to start within": "JOB_SUPERVISOR_ACTOR_START_TIMEOUT",
+    "Failed to start supervisor actor": "JOB_SUPERVISOR_ACTOR_START_FAILURE",
+    "Unexpected error occurred": "JOB_SUPERVISOR_ACTOR_UNKNOWN_FAILURE",
+}
+"""How the messages of failures begin, which are without a type in older versions of Ray
+(job_manager.py of 2.9.3 and 2.40.0)."""
 _MEMORY = ("NODE_OUT_OF_MEMORY", "running low on memory")
 """How Ray reports that the memory monitor of a node has ended a job's supervisor (raylet)."""
 _MAX_REASON = 1_000
@@ -76,14 +84,20 @@ def is_lost(job: Json, record: Record) -> bool:
     if _ended_itself(job, record) or job["status"] != "FAILED":
         return False
     message = _message(job)
-    if job.get("error_type") == _SETUP:  # the package was forgotten before the node read it
+    if _error_type(job) == _SETUP:  # the package was forgotten before the node read it
         return "_ray_pkg_" in message and "ownload" in message
-    return job.get("error_type") in _LOST and not _is_memory_kill(job)
+    return _error_type(job) in _LOST and not _is_memory_kill(job)
+
+
+def _error_type(job: Json) -> str | None:
+    message = _message(job)
+    old = (each for start, each in _OLD_MESSAGES.items() if message.startswith(start))
+    return job.get("error_type") or next(old, None)
 
 
 def _is_memory_kill(job: Json) -> bool:
     """Return whether Ray ended a job because its node ran out of memory."""
-    return job.get("error_type") in _LOST and any(text in _message(job) for text in _MEMORY)
+    return _error_type(job) in _LOST and any(text in _message(job) for text in _MEMORY)
 
 
 def failure_reason(job: Json, record: Record) -> str:

@@ -148,3 +148,43 @@ def test_the_end_of_a_long_log_is_shown(
 
     log = RayClient(Node(Connection("http://127.0.0.1:1"))).log("job")
     assert log == [f"{number:9}" for number in range(lines - shown, lines)]
+
+
+RECORD = b"".join(b'{"n": %d, "metrics": {"a": 0.5}}\n' % number for number in range(6_000))
+MISSING = b"A file is not found at: /tmp/ray/session/logs/record.jsonl"
+FAILED = b"0Closing HTTP stream due to internal server error.\n"
+
+
+def in_parts(content: bytes) -> bytes:
+    parts = (content[start : start + 65_536] for start in range(0, len(content), 65_536))
+    return b"".join(b"1" + part for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("framed", "as_text", "record"),
+    [
+        (in_parts(RECORD), RECORD, RECORD),  # Ray 2.34 to 2.44
+        (in_parts(RECORD), in_parts(RECORD), RECORD),  # before 2.34
+        (RECORD, RECORD, RECORD),  # Ray 2.45 or later
+        (FAILED + MISSING, b"[get_logs] Fetch log error: " + MISSING, None),
+        (FAILED + MISSING, FAILED + MISSING, None),
+    ],
+)
+def test_records_of_older_versions(
+    framed: bytes, as_text: bytes, record: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(_self: object, _method: str, path: str, **_options: object) -> bytes:
+        return as_text if parse_qs(path).get("format") == ["text"] else framed
+
+    monkeypatch.setattr(HttpClient, "send", send)
+    lines = RayClient(HttpClient(Connection("http://127.0.0.1:1"))).tail("n", "r.jsonl", 9_999)
+    assert lines == (None if record is None else record.decode().splitlines())
+
+
+def test_an_old_version_that_cannot_read_a_file_now_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(HttpClient, "send", lambda *_words, **_more: FAILED + b"Deadline exceeded")
+    with pytest.raises(RayError, match="Deadline exceeded") as caught:
+        RayClient(HttpClient(Connection("http://127.0.0.1:1"))).tail("n", "r.jsonl", 9)
+    assert caught.value.retryable

@@ -82,6 +82,9 @@ def job(status: str, error: str | None = None, message: str = "") -> dict[str, A
 
 
 DOWNLOAD = "Failed to download runtime_env file package gcs://_ray_pkg_1.zip"
+KILLED = "1 worker(s) were killed due to the node running low on memory. "
+OLD = "Unexpected error occurred"
+"""How Ray 2.9 and 2.40, which give no type, begin the message of a supervisor that died."""
 
 
 @pytest.mark.parametrize(
@@ -101,6 +104,9 @@ DOWNLOAD = "Failed to download runtime_env file package gcs://_ray_pkg_1.zip"
         (job("FAILED", "JOB_SUPERVISOR_ACTOR_DIED"), {"end": 0}, "completed", False),
         (job("FAILED", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"), None, "failed", True),
         (job("FAILED", "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE"), None, "failed", False),
+        (job("FAILED", None, f"{OLD}: The actor died unexpectedly"), None, "failed", True),
+        (job("FAILED", None, f"{OLD}: {KILLED}"), None, "failed", False),
+        (job("FAILED", None, "Job entrypoint command failed"), None, "failed", False),
         (job("FAILED", "JOB_ENTRYPOINT_COMMAND_START_ERROR"), None, "failed", True),
         (job("FAILED", "JOB_ENTRYPOINT_COMMAND_START_ERROR"), {"end": 0}, "completed", False),
         (job("FAILED", "RUNTIME_ENV_SETUP_FAILURE", DOWNLOAD), None, "failed", True),
@@ -114,9 +120,6 @@ def test_the_record_decides_before_the_status(
     record = Record(end=end)
     assert response.trial_state(ray, record) == state
     assert response.is_lost(ray, record) is lost
-
-
-KILLED = "1 worker(s) were killed due to the node running low on memory. "
 
 
 @pytest.mark.parametrize(
