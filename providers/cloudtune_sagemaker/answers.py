@@ -51,6 +51,9 @@ NEEDED: Mapping[str, Fields] = {
 _LATEST = 2.5e11
 """Seconds since the epoch: the year 9892."""
 _NUMBERS = ("integer", "long", "float", "double")
+_NOT_FINITE = frozenset(["NaN", "Infinity", "-Infinity"])
+"""How the JSON protocols of AWS write such floats and doubles: as texts (the AWS JSON 1.1 protocol
+in https://smithy.io/2.0/aws/protocols, and docs.rs/aws-smithy-types, read 2026-12-01)."""
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "structure": ((dict,), "an object"),
     "map": ((dict,), "an object"),
@@ -113,6 +116,8 @@ def _mistyped(value: Any, shape: Any, path: str) -> Iterator[str]:
 
 
 def _has_type(value: object, types: tuple[type, ...], kind: str) -> bool:
+    if kind in {"float", "double"} and isinstance(value, str):
+        return value in _NOT_FINITE
     is_flag = isinstance(value, bool) and kind in _NUMBERS
     return isinstance(value, types) and not is_flag and (kind != "timestamp" or _is_time(value))
 

@@ -40,7 +40,10 @@ TRANSFER_ATTEMPTS = 8
 """Attempts of one request of a transfer to S3, which boto3 repeats itself."""
 RECORDED = frozenset({"sagemaker", "sagemaker-metrics"})
 """The services whose answers are checked, and whose calls a verification records."""
-_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn")
+_DOMAINS = (
+    *(".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"),
+    *(".api.aws", ".api.amazonwebservices.com.cn", ".api.amazonwebservices.eu"),
+)
 """How the hosts of AWS end (botocore 1.44.8, endpoints.json and partitions.json)."""
 PAGE_SIZE = 100
 """Maximum items of a page (botocore 1.44.8 model, MaxResults)."""

@@ -84,4 +84,6 @@ def _console(region: str) -> str:
         domain = "console.amazonaws.cn"
     elif region.startswith("us-gov-"):
         domain = "console.amazonaws-us-gov.com"
+    elif region.startswith("eusc-"):
+        domain = "console.amazonaws-eusc.eu"  # docs.aws.eu, endpoints, read 2026-12-01
     return f"https://{region}.{domain}"

@@ -249,4 +249,6 @@ def _matches_final(series: Series, final: FinalValues, name: str) -> bool:
     if not values:
         return False
     last = values[max(values)]
+    if math.isnan(last) and math.isnan(final[name]):
+        return True
     return last == final[name] or _to_32_bits(last) == _to_32_bits(final[name])

@@ -32,7 +32,7 @@ Resource = Literal[
 ]
 """What a right is about: the job, the bucket and so on of a plan."""
 ECR_ADDRESS = re.compile(
-    r"(?P<account>\d{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z.]+/"
+    r"(?P<account>\d{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+/"
     r"(?P<name>[^:@\s]+)(:(?P<tag>[^@\s]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 """The address of an image in Amazon ECR."""
@@ -145,9 +145,9 @@ def _objects_below(uri: str, file: str) -> str:
 
 
 def _partition(region: str) -> str:
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    """Return the partition of a region, as in partitions.json of botocore 1.44.8."""
+    starts = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "eusc-": "aws-eusc"}
+    return next((each for start, each in starts.items() if region.startswith(start)), "aws")
 
 
 def _find_addresses(value: object) -> Iterator[str]:

@@ -106,6 +106,20 @@ def failure(aws: Aws) -> AwsError:
     return told.value
 
 
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_a_metric_that_is_not_finite_is_a_text_and_can_be_read(
+    server: Server, aws: Aws, value: str
+) -> None:
+    metric = {"MetricName": "loss", "Value": value, "Timestamp": 1.7e9}
+    server.answers.append((200, {**JOB, "FinalMetricDataList": [metric]}))
+    assert describe(aws)["FinalMetricDataList"][0]["Value"] == value
+
+
+def test_another_text_as_a_metric_is_no_answer_of_sagemaker(server: Server, aws: Aws) -> None:
+    server.answers.append((200, {**JOB, "FinalMetricDataList": [{"Value": "0.5"}]}))
+    assert "Value is '0.5', and not a number" in str(failure(aws))
+
+
 @pytest.mark.parametrize(
     ("code", "status", "retryable"),
     [

@@ -195,6 +195,9 @@ def test_job_url() -> None:
     )
     assert job_url("cn-north-1", "job").startswith("https://cn-north-1.console.amazonaws.cn/")
     assert "us-gov" in job_url("us-gov-west-1", "job", driven=True)
+    assert job_url("eusc-de-east-1", "job").startswith(
+        "https://eusc-de-east-1.console.amazonaws-eusc.eu/"
+    )
     assert job_url("us-east-1", "job", driven=True).endswith("#/jobs")
 
 

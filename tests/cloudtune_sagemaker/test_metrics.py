@@ -60,6 +60,8 @@ def test_values_are_complete_with_the_final_one() -> None:
     assert is_complete({}, {})
     assert not is_complete({"acc": {1: 0.1}}, {"acc": 0.2})
     assert not is_complete({}, {"acc": 0.2})
+    assert is_complete({"acc": {1: shortest_float(float("NaN"))}}, {"acc": float("nan")})
+    assert not is_complete({"acc": {1: 0.1}}, {"acc": float("nan")})
 
 
 @given(

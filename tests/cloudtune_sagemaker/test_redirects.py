@@ -58,6 +58,7 @@ def test_nothing_is_sent_to_another_address(
     [
         ("", True),
         ("https://vpce-1.api.sagemaker.us-east-1.vpce.amazonaws.com", True),
+        ("https://api.sagemaker.eusc-de-east-1.amazonaws.eu", True),
         ("http://localstack:4566", False),
         ("https://amazonaws.com.corp.example", False),
         ("https://my-amazonaws.com", False),

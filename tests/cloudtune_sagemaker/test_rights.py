@@ -87,10 +87,19 @@ def test_policies_are_documents_with_the_names_of_the_plan(tmp_path: Path) -> No
     assert "{{" not in "".join(each.text for each in printed)
 
 
-def test_unknown_names_are_placeholders(tmp_path: Path) -> None:
-    study = study_of(role_arn=None, region="cn-north-1")
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("eu-west-1", "aws"),
+    ],
+)
+def test_unknown_names_are_placeholders(tmp_path: Path, region: str, partition: str) -> None:
+    study = study_of(role_arn=None, region=region)
     text = next(iter(policies(plan(study, "sagemaker", base=tmp_path)))).text
-    assert "arn:aws-cn:sagemaker:cn-north-1:{{account}}:" in text
+    assert f"arn:{partition}:sagemaker:{region}:{{{{account}}}}:" in text
 
 
 def _job(name: str) -> str:
