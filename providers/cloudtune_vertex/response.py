@@ -59,9 +59,11 @@ _STOPPED_STATES = frozenset({"JOB_STATE_CANCELLING", "JOB_STATE_CANCELLED"})
 _MAX_REASON_LENGTH = 1_000
 _UNAVAILABLE = 14
 """A code of google.rpc.Code."""
-_NO_MACHINE = "Resources are insufficient in region"
+_NO_MACHINE = ("Resources are insufficient in region", "The following quota metrics exceed quota")
 """How the message of a job begins for which all zones of the region lacked machines
-(https://github.com/openreview/openreview-expertise/issues/401, read 2026-11-30)."""
+(https://github.com/openreview/openreview-expertise/issues/401, read 2026-11-30), or that found its
+quota used up after it was created (https://github.com/GoogleCloudPlatform/vertex-ai-samples/
+issues/700, of a pipeline, read 2026-12-01)."""
 _ROUNDING = 1.0
 """Seconds by which a job that reached its limit may seem shorter, since times are rounded."""
 _EARLY_STOPPING_FIELDS = (

@@ -72,10 +72,19 @@ def test_a_time_limit_was_reached_only_if_polls_have_shown_it(
     assert machine.is_timed_out(ended) is timed_out
 
 
+QUOTA = "The following quota metrics exceed quota limits:"
+
+
 @pytest.mark.parametrize(
     ("state", "strategy", "message", "lost"),
     [
         ("FAILED", "STANDARD", "Resources are insufficient in region: us-central1", True),
+        (
+            "FAILED",
+            "STANDARD",
+            f"{QUOTA} aiplatform.googleapis.com/custom_model_training_cpus",
+            True,
+        ),
         ("FAILED", "STANDARD", "The replica workerpool0-0 exited with a non-zero status", False),
         ("EXPIRED", "FLEX_START", "", True),
         ("EXPIRED", "STANDARD", "", False),
