@@ -33,8 +33,8 @@ class VertexSettings(CloudSettings):
     )
     location: Text | None = Field(
         default=None,
-        description="One of the regions that Google's SDK 2.7.0 lists, in which the bucket and the "
-        "key must be, too; default: GOOGLE_CLOUD_REGION, CLOUD_ML_REGION, or gcloud's ai/region.",
+        description="Region, such as us-central1, in which the bucket and the key must be, too; "
+        "default: GOOGLE_CLOUD_REGION, CLOUD_ML_REGION, or gcloud's ai/region.",
     )
     impersonate: Text | None = Field(
         default=None,

@@ -197,13 +197,13 @@ class VertexJobs:
         return {name: jobs[name] for name in known if name in jobs}
 
     def _find_full_names(self, names: Collection[str]) -> None:
-        label = f" AND labels.{JOB_LABEL}={next(iter(names))}" if len(names) == 1 else ""
+        label = f' AND labels.{JOB_LABEL}="{next(iter(names))}"' if len(names) == 1 else ""
         for name, job in self._list(label).items():
             self._full_names.setdefault(name, job["name"])
 
     def _list(self, extra_filter: str) -> dict[str, Json]:
         """Return the jobs of this run that match a filter; the oldest of several of a name."""
-        filter_ = f"labels.{RUN_LABEL}={self._plan.facts.run_id}{extra_filter}"
+        filter_ = f'labels.{RUN_LABEL}="{self._plan.facts.run_id}"{extra_filter}'
         try:
             jobs = self._google.list_custom_jobs(filter_)
         except GoogleError as error:

@@ -70,7 +70,7 @@ class TuningClient:
         run = self._plan.facts.run_id
         jobs = [
             job
-            for job in self._google.list_tuning_jobs(f"labels.{RUN_LABEL}={run}")
+            for job in self._google.list_tuning_jobs(f'labels.{RUN_LABEL}="{run}"')
             if job.get("displayName") == job_name
         ]
         first = min(jobs, key=lambda job: str(job.get("createTime", "")), default=None)

@@ -506,6 +506,12 @@ def test_a_region_that_is_nearly_one_is_suggested(base: Path) -> None:
     assert reasons == ["us-cental1 is not a region of Vertex AI; did you mean us-central1?"]
 
 
+def test_a_region_that_is_newer_than_the_list_is_noted(base: Path) -> None:
+    plan = support.plan_of(support.study_of(location="northamerica-south1"), base)
+    assert plan.at(f"{HERE}.location") == ["note"]
+    assert plan.said(f"{HERE}.location").startswith("northamerica-south1 is not among the regions")
+
+
 @pytest.mark.parametrize(
     ("python", "needs", "refused"),
     [("py310", "3.11", True), ("py311", "3.11", False), ("py310", "3.9", False)],

@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
-from cloudtune.results.events import Running
+from cloudtune.planning.planner import plan
+from cloudtune.provider.models import JobContext, Json
+from cloudtune.results.events import Running, Started
 from cloudtune_vertex import training_client
+from cloudtune_vertex.client import Google
 from cloudtune_vertex.emulator.errors import INTERNAL, UNAVAILABLE
 from cloudtune_vertex.emulator.state import Status
+from cloudtune_vertex.tuning_client import TuningClient
+from tests.cloudtune_vertex import support
 from tests.cloudtune_vertex.played import Played
 from tests.played_service import HYPERBAND, starting
 
@@ -52,6 +57,33 @@ def test_the_custom_job_of_a_trial(play: Play, monkeypatch: pytest.MonkeyPatch) 
     assert (end.billed_at_least, end.machine) == (0.0, "n1-standard-4")
     assert end.artifacts == f"{base}/model"
     assert f"/{service.jobs()['7'].id}" in str(end.log)
+
+
+def test_filters_quote_the_labels_of_jobs(tmp_path: Path) -> None:
+    filters: list[str] = []
+
+    class Jobs(Google):
+        emulated = False
+
+        def __init__(self) -> None: ...
+
+        def list_custom_jobs(self, filter_: str) -> list[Json]:
+            filters.append(filter_)
+            return []
+
+        list_tuning_jobs = list_custom_jobs
+
+    run = "3f6k2m9qxt"
+    (tmp_path / "train.py").write_text("print(1)\n")
+    planned = plan(support.study_of(), "vertex", base=tmp_path, run_id=run)
+    context = JobContext(tmp_path)
+    jobs = training_client.VertexJobs(Jobs(), planned, context, lambda: None)
+    jobs.poll([Started(1, 5.0, {"lr": 0.01}, id=f"s-{run}-1")])
+    TuningClient(Jobs(), planned, context).find(f"s-{run}")
+    assert filters == [
+        f'labels.cloudtune-run="{run}" AND labels.cloudtune-job="s-{run}-1"',
+        f'labels.cloudtune-run="{run}"',
+    ]
 
 
 def test_a_job_that_is_not_listed_yet_is_not_created_again(

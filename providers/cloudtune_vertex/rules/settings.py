@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from cloudtune.provider import Facts, Finding, Mode, did_you_mean
+from cloudtune.provider import Facts, Finding, Mode, Note, did_you_mean
 from cloudtune_vertex.regions import REGIONS
 from cloudtune_vertex.request.layout import JOB_LABEL, RUN_LABEL, job_uri
 from cloudtune_vertex.settings import VertexSettings
@@ -20,6 +20,11 @@ MAX_LABEL_BYTES = 128
 MAX_BUCKET_PART_LENGTH, MAX_BUCKET_LENGTH, MAX_OBJECT_LENGTH = 63, 222, 1024
 """Characters of a bucket's name between dots and in all, bytes of an object's name, in STORAGE."""
 _LONGEST_SUFFIX = len("measurements/.jsonl") + 63
+_PLAUSIBLE_REGION = re.compile(
+    r"(africa|asia|australia|europe|me|northamerica|southamerica|us)-"
+    r"(central|(north|south)(east|west)?|east|west)[1-9][0-9]?"
+)
+"""The pattern of regions, for those that are newer than the list."""
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*")
 _BUCKET = re.compile(r"(?!goog)(?!.*google)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9._-]+[a-z0-9]")
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]*@(?:[a-z0-9.-]+\.)?gserviceaccount\.com")
@@ -33,20 +38,27 @@ def refuse(field: str, reason: str) -> Finding:
     return Finding("refused", f"{SETTINGS}.{field}", reason)
 
 
-def settings_rules(mode: Mode, settings: VertexSettings, facts: Facts) -> Iterator[Finding]:
-    """Yield the findings on the project, the network and the labels."""
+def settings_rules(mode: Mode, settings: VertexSettings, facts: Facts) -> Iterator[Finding | Note]:
+    """Yield the findings and notes on the project, the network and the labels."""
     yield from _formats(settings, facts)
     yield from _labels(mode, settings)
 
 
-def _formats(settings: VertexSettings, facts: Facts) -> Iterator[Finding]:
+def _location(location: str) -> Finding | Note:
+    suggestion = did_you_mean(location, REGIONS) or "for example us-central1"
+    if _PLAUSIBLE_REGION.fullmatch(location):
+        text = f"{location} is not among the regions of google-cloud-aiplatform 2.7.0; {suggestion}"
+        return Note(f"{SETTINGS}.location", text)
+    return refuse("location", f"{location} is not a region of Vertex AI; {suggestion}")
+
+
+def _formats(settings: VertexSettings, facts: Facts) -> Iterator[Finding | Note]:
     project, location = facts.data["project"], facts.data["location"]
     missing = facts.lookup.missing_settings
     if "project" not in missing and not _PROJECT.fullmatch(project):
         yield refuse("project", f"{project} is not the id of a project")
     if "location" not in missing and location not in REGIONS:
-        suggestion = did_you_mean(location, REGIONS) or "for example us-central1"
-        yield refuse("location", f"{location} is not a region of Vertex AI; {suggestion}")
+        yield _location(location)
     if settings.bucket and not _is_bucket_name(settings.bucket):
         yield refuse(
             "bucket",
