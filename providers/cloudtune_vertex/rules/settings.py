@@ -22,7 +22,7 @@ MAX_BUCKET_PART_LENGTH, MAX_BUCKET_LENGTH, MAX_OBJECT_LENGTH = 63, 222, 1024
 _LONGEST_SUFFIX = len("measurements/.jsonl") + 63
 _PLAUSIBLE_REGION = re.compile(
     r"(africa|asia|australia|europe|me|northamerica|southamerica|us)-"
-    r"(central|(north|south)(east|west)?|east|west)[1-9][0-9]?"
+    r"(central|(north|south)(east|west)?|east|west)1?[1-9]"
 )
 """The pattern of regions, for those that are newer than the list."""
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*")
