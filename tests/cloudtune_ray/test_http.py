@@ -184,7 +184,10 @@ def test_records_of_older_versions(
 def test_an_old_version_that_cannot_read_a_file_now_is_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(HttpClient, "send", lambda *_words, **_more: FAILED + b"Deadline exceeded")
+    def send(*_words: object, **_more: object) -> bytes:
+        return FAILED + b"Deadline exceeded"
+
+    monkeypatch.setattr(HttpClient, "send", send)
     with pytest.raises(RayError, match="Deadline exceeded") as caught:
         RayClient(HttpClient(Connection("http://127.0.0.1:1"))).tail("n", "r.jsonl", 9)
     assert caught.value.retryable

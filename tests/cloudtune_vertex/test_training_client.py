@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloudtune.planning.planner import plan
-from cloudtune.provider.models import JobContext, Json
+from cloudtune.provider import JobContext, Json
 from cloudtune.results.events import Running, Started
 from cloudtune_vertex import training_client
 from cloudtune_vertex.client import Google
