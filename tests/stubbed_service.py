@@ -17,7 +17,7 @@ from cloudtune.study.study import Study
 from cloudtune_sagemaker.client import Aws
 from cloudtune_vertex.client import Google
 from cloudtune_watson.http import Connection, HttpClient
-from tests.cloudtune_azure.support import WORKSPACE as AZURE
+from tests.cloudtune_azure.support import SETTINGS as AZURE
 from tests.cloudtune_sagemaker.support import SETTINGS as SAGEMAKER
 from tests.cloudtune_vertex.support import SETTINGS as VERTEX
 from tests.cloudtune_watson.support import SETTINGS as WATSON

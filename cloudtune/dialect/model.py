@@ -84,12 +84,12 @@ def write_document(fitted: FittedStudy, dialect: Dialect) -> Json:
 
 def _name_rule(fitted: FittedStudy, dialect: Dialect) -> tuple[FittedStudy, list[Finding | Note]]:
     """Return the study with a rule of the tool instead of auto."""
-    stopping, rule = fitted.study.early_stopping, dialect.words.automatic
-    if stopping is None or stopping.rule != "auto" or rule is None:
+    stopping = fitted.study.early_stopping
+    note = dialect.words.automatic_note(stopping, dialect.title)
+    if stopping is None or note is None:
         return fitted, []
-    named = stopping.model_copy(update={"rule": rule})
+    named = stopping.model_copy(update={"rule": dialect.words.automatic})
     study = fitted.study.model_copy(update={"early_stopping": named})
-    note = Note("early_stopping.rule", f"auto is the rule {rule} of {dialect.title}")
     return replace(fitted, study=study), [note]
 
 

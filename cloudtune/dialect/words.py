@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.study.schema import StoppingRule, Strategy, StrategyName
+from cloudtune.study.schema import EarlyStopping, StoppingRule, Strategy, StrategyName
 
 StrategyWords = Mapping[str, Mapping[str, str]]
 """By word of the tool, the name and the method of a study's strategy."""
@@ -93,6 +93,12 @@ class Words:
         elif strategy.method is not None and not self._is_exact(strategy, self.strategies[word]):
             reason = f"{title} runs {word}, not {strategy.method}"
             yield Finding("approximated", "strategy.method", reason)
+
+    def automatic_note(self, stopping: EarlyStopping | None, title: str) -> Note | None:
+        """Return which rule ``auto`` stands for, if the tool has none of this name."""
+        if stopping is None or stopping.rule != "auto" or self.automatic is None:
+            return None
+        return Note("early_stopping.rule", f"auto is the rule {self.automatic} of {title}")
 
     def _is_exact(self, strategy: Strategy, known: Mapping[str, str]) -> bool:
         exact = {known.get("method"), self.plain.get(strategy.name), *self.by_setting}

@@ -19,14 +19,14 @@ from cloudtune_azure.http import AzureHttp, Connection
 from cloudtune_azure.launcher_contract import FAILURE
 from cloudtune_azure.settings import workspace_id
 from cloudtune_azure.training_client import AzureJobs
-from tests.cloudtune_azure.support import WORKSPACE
+from tests.cloudtune_azure.support import SETTINGS
 from tests.in_process import KEY, URL, InProcess
 from tests.played_service import PlayedService
 
 
 class Played(PlayedService):
     PROVIDER = "azure"
-    SETTINGS = WORKSPACE
+    SETTINGS = SETTINGS
     POLLING = "cloudtune_azure.runs"
     OPERATIONS: ClassVar = {
         "create": "PutJob",

@@ -11,7 +11,7 @@ from cloudtune.study.study import Study
 from cloudtune_azure import AzureProvider
 from tests.plan_factory import Planned, planned, study_with
 
-WORKSPACE = {
+SETTINGS = {
     "subscription": "00000000-0000-4000-8000-000000000001",
     "resource_group": "group",
     "workspace": "work",
@@ -22,7 +22,7 @@ WORKSPACE = {
 
 def study_of(over: Mapping[str, Any] = {}, /, **settings: Any) -> Study:
     """Return `PLAIN` with something put over it, and over the settings."""
-    return study_with("azure", {**WORKSPACE, **settings}, over)
+    return study_with("azure", {**SETTINGS, **settings}, over)
 
 
 def plan_of(study: Study, base: Path, mode: Mode = "driven", *, emulated: bool = False) -> Planned:

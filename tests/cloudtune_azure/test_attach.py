@@ -15,7 +15,7 @@ import requests
 from tests.attach_contract import AttachContract, Command, Told, hold
 from tests.waiting import wait_until
 
-WORKSPACE = (
+SETTINGS = (
     "/subscriptions/emulated/resourceGroups/emulated/providers"
     "/Microsoft.MachineLearningServices/workspaces/emulated"
 )
@@ -76,7 +76,7 @@ class TestAttach(AttachContract):
         return answer.json()
 
     def put(self, name: str, properties: dict[str, Any]) -> str:
-        path = f"{WORKSPACE}/jobs/{name}?api-version=2024-04-01"
+        path = f"{SETTINGS}/jobs/{name}?api-version=2024-04-01"
         self.call("PUT", path, {"properties": properties})
         return name
 
@@ -103,7 +103,7 @@ class TestAttach(AttachContract):
         return self.put(f"sweep-{next(_numbers)}", properties)
 
     def sweep(self, job: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.call("GET", f"{WORKSPACE}/jobs/{job}")
+        found: dict[str, Any] = self.call("GET", f"{SETTINGS}/jobs/{job}")
         return found
 
     def word(self, job: str) -> str:
@@ -120,14 +120,14 @@ class TestAttach(AttachContract):
             choice = values.pop("optimizer")
             values["optimizer"] = choice.pop("name")
             values |= {f"optimizer.{key}": value for key, value in choice.items()}
-            path = f"/mlflow/v1.0{WORKSPACE}/api/2.0/mlflow/runs/get?run_id={run}"
+            path = f"/mlflow/v1.0{SETTINGS}/api/2.0/mlflow/runs/get?run_id={run}"
             (metric,) = self.call("GET", path)["run"]["data"]["metrics"]
             found[number] = Told(values, metric["value"])
         return found
 
     def missing(self) -> Mapping[str, tuple[int, str]]:
         name = self.put("command", {"jobType": "Command", "command": "true"})
-        place = WORKSPACE.replace("workspaces/emulated", "workspaces/team")
+        place = SETTINGS.replace("workspaces/emulated", "workspaces/team")
         return {
             "gone": (3, "the workspace has no job gone"),
             name: (1, "add --study FILE"),

@@ -23,7 +23,7 @@ from tests.account_checks import by_id, only
 from tests.cloudtune_azure.support import study_of
 from tests.in_process import KEY, URL, Faults, InProcess
 
-WORKSPACE = (
+SETTINGS = (
     "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
 )
 
@@ -38,7 +38,7 @@ class Service:
         server = InProcess(patch)
         server.app = self.app
         server.serve_requests()
-        self.client = AzureClient(AzureHttp(Connection(URL, KEY)), WORKSPACE)
+        self.client = AzureClient(AzureHttp(Connection(URL, KEY)), SETTINGS)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_list_has_no_archived_jobs_unless_they_are_wanted(service: Service) ->
     for name in ("kept", "archived"):
         client.put_job(name, job(t=""))
     client.put_job("archived", {"properties": {"isArchived": True}})
-    url = f"{URL}{WORKSPACE}/jobs"
+    url = f"{URL}{SETTINGS}/jobs"
     for view, names in (
         (None, {"kept"}),
         ("ArchivedOnly", {"archived"}),
@@ -132,7 +132,7 @@ def test_a_job_with_a_field_of_another_type_is_refused(
 
 def test_a_batch_of_mlflow(service: Service) -> None:
     service.client.put_job("one", job())
-    url = f"{URL}/mlflow/v1.0{WORKSPACE}/api/2.0/mlflow/runs"
+    url = f"{URL}/mlflow/v1.0{SETTINGS}/api/2.0/mlflow/runs"
     for wrong in (
         {"metrics": [{"key": "a"}]},
         {"metrics": [{"key": "a", "value": "b"}]},

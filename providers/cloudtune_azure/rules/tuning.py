@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cloudtune.provider import Finding, FittedStudy, FloatParameter, IntParameter, Note
-from cloudtune_azure.native.names import LIMITS
+from cloudtune_azure.native.names import LIMITS, WORDS
 
 _NAME = re.compile(r"\w+")
 _MAX_INTEGER = 2**53
@@ -92,6 +92,8 @@ def tuning_rules(fitted: FittedStudy) -> Iterator[Finding | Note]:
     yield from study_rules(fitted)
     yield from rounded(fitted)
     yield from _integers(fitted)
+    if note := WORDS.automatic_note(fitted.study.early_stopping, "Azure"):
+        yield note
     if fitted.study.limits.trial_timeout is not None:
         text = "Azure cancels the trial; whether the time in the queue counts is not verified"
         yield Note("limits.trial_timeout", text)

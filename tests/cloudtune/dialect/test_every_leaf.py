@@ -160,7 +160,7 @@ HERE = {
 """The leaves that a request of a service does not need, with the reason."""
 
 
-@pytest.mark.parametrize("provider", ["sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("provider", ["azure", "sagemaker", "vertex", "watson"])
 def test_a_leaf_changes_the_request_or_has_a_finding(
     provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

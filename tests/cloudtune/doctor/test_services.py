@@ -35,7 +35,7 @@ WRITES = {
     """,
 }
 SETTINGS: dict[str, Any] = {"watson": {"backend": "wml"}}
-SERVICES = ["sagemaker", "vertex", "watson"]
+SERVICES = ["azure", "sagemaker", "vertex", "watson"]
 
 
 def script_checks(
@@ -114,7 +114,7 @@ RESUMES = """
         with open(file, "w") as state:
             json.dump(epoch, state)
 """
-KEEPS_CHECKPOINTS = {"sagemaker", "vertex"}
+KEEPS_CHECKPOINTS = {"azure", "sagemaker", "vertex"}
 HYPERBAND = {"name": "hyperband", "resource": "epochs", "min": 6, "max": 54}
 
 

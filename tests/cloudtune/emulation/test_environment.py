@@ -23,7 +23,7 @@ from cloudtune.runs import lifecycle
 from cloudtune.runs.remote import list_uploads, remove_run_uploads
 from cloudtune.study.study import Study
 
-SERVICES = ("sagemaker", "vertex", "watson")
+SERVICES = ("azure", "sagemaker", "vertex", "watson")
 BACKENDS = {"watson": {"backend": "wml"}}
 
 

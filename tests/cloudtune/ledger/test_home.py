@@ -51,7 +51,7 @@ def test_a_run_creates_a_private_folder(folder: Path) -> None:
     assert "other users" not in done.stderr
 
 
-@pytest.mark.parametrize("provider", ["sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("provider", ["azure", "sagemaker", "vertex", "watson"])
 def test_an_emulator_creates_a_private_folder(folder: Path, provider: str) -> None:
     command = [sys.executable, "-m", "cloudtune", "emulate", provider, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as emulator:

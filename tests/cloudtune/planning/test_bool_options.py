@@ -10,9 +10,10 @@ import pytest
 from cloudtune.planning.full_check import check_study
 from cloudtune.planning.planner import plan
 from cloudtune.planning.serialization import restore_plan
+from cloudtune.provider import registry
 from cloudtune.study.study import Study
 
-PROVIDERS = ["local", "sagemaker", "vertex", "watson", "slurm", "ray"]
+PROVIDERS = sorted(registry.names())
 
 
 def study(arguments: str = "flags", args: tuple[str, ...] = ()) -> dict[str, object]:

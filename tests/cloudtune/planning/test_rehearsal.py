@@ -97,7 +97,7 @@ def test_a_study_without_an_image_runs_in_none(tmp_path: Path, on: str) -> None:
     assert "the study names none" in finding.reason
 
 
-@pytest.mark.parametrize("on", ["sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("on", ["azure", "sagemaker", "vertex", "watson"])
 @pytest.mark.parametrize("python", ["no-such-python", "envs/no/bin/python", "train.py"])
 def test_a_python_that_does_not_exist_is_refused(tmp_path: Path, on: str, python: str) -> None:
     settings = {"backend": "wml"} if on == "watson" else {}

@@ -38,7 +38,7 @@ def test_a_trial_on_this_machine_reads_through_the_link(source: Path) -> None:
     assert run.results()["local"].findings == ()
 
 
-@pytest.mark.parametrize("on", ["sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("on", ["azure", "sagemaker", "vertex", "watson"])
 def test_a_service_refuses_the_link(source: Path, on: str) -> None:
     study = Study.model_validate(STUDY)
     planned = plan(study, on, emulated=True)

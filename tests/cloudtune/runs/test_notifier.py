@@ -217,7 +217,7 @@ def test_services_get_nothing_of_it() -> None:
         "limits": {"max_trials": 2},
         "notify": {"command": ["./only-here"]},
     }
-    for name in ("sagemaker", "vertex", "watson", "slurm", "ray"):
+    for name in ("azure", "sagemaker", "vertex", "watson", "slurm", "ray"):
         made = plan(Study.model_validate(study), name, base=Path().absolute(), emulated=True)
         assert "only-here" not in json.dumps(made.request)
         assert not [each for each in made.findings if each.path.startswith("notify")]
