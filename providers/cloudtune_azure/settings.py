@@ -5,12 +5,22 @@ Descriptions name the fields of a command job in the REST API.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Set
 from typing import Any, Literal
 
 from pydantic import Field, StrictBool, StrictStr, model_validator
 
-from cloudtune.provider import CloudSettings, MoneyAmount, SettingsPart, Text, without_other_native
+from cloudtune.formats import map_at
+from cloudtune.provider import (
+    CloudSettings,
+    Json,
+    MoneyAmount,
+    SettingsPart,
+    Text,
+    is_map,
+    without_other_native,
+)
 
 NAME = "azure"
 REQUEST_FIELD = "properties"
@@ -18,6 +28,10 @@ REQUEST_FIELD = "properties"
 below it. An import of a sweep job, whose format has the same name, keeps the others for exports."""
 ENVIRONMENT = "CliV2AnonymousEnvironment"
 """The name of environments without a name, as Microsoft's own client registers them."""
+
+
+_COMPUTE = re.compile(r"(?:azureml:)?([\w.-]+)")
+_IDENTITIES = {"user_identity": "user", "managed": "managed", "managed_identity": "managed"}
 
 
 class Prices(SettingsPart):
@@ -91,8 +105,29 @@ class AzureSettings(CloudSettings):
     @model_validator(mode="before")
     @classmethod
     def _without_sweep(cls, data: Any) -> Any:
-        """Leave out of ``native`` what only the format of sweep jobs reads."""
+        """Take the machine of an imported sweep job, and leave the rest of it out of ``native``."""
+        if is_map(data):
+            own = {name for name, value in data.items() if value is not None}
+            job = _imported(own, map_at(data, "native"))
+            data = {**data, **{name: job[name] for name in job.keys() - own}}
         return without_other_native(data, lambda field: field == REQUEST_FIELD)
+
+
+def _imported(own: Set[str], job: Json) -> Json:
+    """Return the settings of an imported sweep job that those of the study do not replace."""
+    trial = map_at(job, "trial")
+    resources, identity = map_at(trial, "resources"), map_at(job, "identity")
+    found: Json = {name: resources.get(name) for name in ("shm_size", "docker_args")}
+    compute = _COMPUTE.fullmatch(str(job.get("compute") or ""))
+    if not {"compute", "instance_type"} & own:
+        found["compute"] = compute[1] if compute else None
+        found["instance_type"] = None if compute else resources.get("instance_type")
+    if not {"environment", "image"} & own:
+        environment = trial.get("environment")
+        found["environment"] = environment if isinstance(environment, str) else None
+    if identity.keys() == {"type"}:
+        found["identity"] = _IDENTITIES.get(str(identity["type"]))
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def workspace_id(data: Mapping[str, Any]) -> str:

@@ -106,11 +106,11 @@ def test_values_that_azure_draws_less_often_or_rounds_are_findings(
 
 
 IMPORTED: Mapping[str, Any] = {
-    "identity": {"type": "user_identity"},
+    "identity": {"type": "managed", "client_id": "x"},
     "queue_settings": {"job_tier": "spot"},
     "trial": {
         "environment_variables": {"A": "b"},
-        "resources": {"instance_count": 4},
+        "resources": {"instance_count": 4, "shm_size": "2g"},
         "distribution": {"type": "pytorch"},
     },
 }
@@ -137,6 +137,32 @@ def test_what_a_run_does_not_take_from_an_imported_job_is_dropped(
     assert not any("dropped" in plan_of(study, tmp_path, mode).at(path) for path in paths)
     one = {"trial": {"resources": {"instance_count": 1}}}
     assert not plan_of(study_of(native=one), tmp_path, mode).at(paths[3])
+
+
+JOB: Mapping[str, Any] = {
+    "compute": "azureml:gpu",
+    "identity": {"type": "user_identity"},
+    "trial": {"environment": "azureml:sk@latest", "resources": {"shm_size": "8g"}},
+}
+
+
+def test_a_run_takes_the_machine_of_an_imported_job_that_the_settings_lack(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    plan = plan_of(study_of(compute=None, environment=None, native=JOB), tmp_path)
+    assert not plan.facts.lookup.missing_settings
+    properties = plan.request["properties"]
+    assert properties["computeId"].endswith("/computes/gpu")
+    assert properties["environmentId"] == "azureml:sk@latest"
+    assert properties["identity"] == {"identityType": "UserIdentity"}
+    assert properties["resources"]["shmSize"] == "8g"
+    assert not [each for each in plan.found if "dropped" in getattr(each, "kind", "")]
+    own = {"instance_type": "Standard_DS3_v2", "image": "own:1", "identity": "managed"}
+    study = study_of(compute=None, environment=None, native=JOB, shm_size="1g", **own)
+    properties = plan_of(study, tmp_path).request["properties"]
+    assert "computeId" not in properties
+    assert "CliV2AnonymousEnvironment" in properties["environmentId"]
+    assert properties["identity"] == {"identityType": "Managed"}
+    assert properties["resources"]["shmSize"] == "1g"
 
 
 def test_a_sweep_counts_reports_and_not_their_steps(tmp_path: Path) -> None:

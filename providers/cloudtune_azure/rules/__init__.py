@@ -18,5 +18,5 @@ def rules(
         *settings_rules(settings, facts),
         *trial_rules(fitted.study, settings, facts),
         *(tuning_rules(fitted) if mode == "managed" else ()),
-        *native_rules(settings.native, fitted.original, mode),
+        *native_rules(settings, fitted.original, mode),
     ]

@@ -9,7 +9,7 @@ from cloudtune.formats import map_at
 from cloudtune.provider import Finding, Mode, Note, Study, did_you_mean, is_map
 from cloudtune_azure.native.names import RUN_FIELDS
 from cloudtune_azure.rules.settings import SETTINGS
-from cloudtune_azure.settings import NAME, REQUEST_FIELD
+from cloudtune_azure.settings import NAME, REQUEST_FIELD, AzureSettings
 
 _OF_ALL = frozenset(
     {
@@ -37,12 +37,12 @@ _OF_BOTH = frozenset(
 _ONE_NODE = ("instance_count", 1)
 
 
-def native_rules(native: Mapping[str, Any], study: Study, mode: Mode) -> Iterator[Finding | Note]:
+def native_rules(settings: AzureSettings, study: Study, mode: Mode) -> Iterator[Finding | Note]:
     """Yield the fields that a job does not have, or that a run does not take from a sweep job.
 
     Args:
-        native: The part of a request.
-        study: The study as it is given, also with the fields of a sweep job.
+        settings: The settings, also those from an imported sweep job.
+        study: The study as it is given, also with the fields of the sweep job.
         mode: That of the plan.
     """
     fields = PROPERTIES[mode]
@@ -56,9 +56,12 @@ def native_rules(native: Mapping[str, Any], study: Study, mode: Mode) -> Iterato
             reason = f"a field of a job is below properties: set native.properties.{key}"
             yield Finding("refused", f"{path}.{key}", reason)
         else:
-            yield Note(f"{path}.{key}", "kept for exports as a sweep job; a run does not use it")
-    yield from _dropped(kept, study, mode)
-    properties: Any = native.get(REQUEST_FIELD)
+            text = "kept for exports as a sweep job; a run does not use it"
+            if key in {"compute", "identity", "trial"}:
+                text = "a run takes its machine and environment, unless the settings have them"
+            yield Note(f"{path}.{key}", text)
+    yield from _dropped(kept, settings, study, mode)
+    properties: Any = settings.native.get(REQUEST_FIELD)
     for key in sorted(properties.keys() - fields) if is_map(properties) else ():
         hint = did_you_mean(key, fields)
         kind = "sweep" if mode == "managed" else "command job"
@@ -66,20 +69,25 @@ def native_rules(native: Mapping[str, Any], study: Study, mode: Mode) -> Iterato
         yield Finding("refused", f"{path}.properties.{key}", reason)
 
 
-def _dropped(kept: Mapping[str, Any], study: Study, mode: Mode) -> Iterator[Finding]:
+def _dropped(
+    kept: Mapping[str, Any], settings: AzureSettings, study: Study, mode: Mode
+) -> Iterator[Finding]:
     """Yield how an imported sweep job starts its trials, unless the study says that, too."""
-    own: Mapping[str, Any] = study.providers.get(NAME, {})
     path, trial = f"{SETTINGS}.native", map_at(kept, "trial")
     sent, place = map_at(kept, REQUEST_FIELD), f"{path}.{REQUEST_FIELD}"
     part, below = (map_at(sent, "trial"), f"{place}.trial") if mode == "managed" else (sent, place)
-    resources = {k: v for k, v in map_at(trial, "resources").items() if (k, v) != _ONE_NODE}
+    resources = {
+        name: value
+        for name, value in map_at(trial, "resources").items()
+        if (name, value) != _ONE_NODE and getattr(settings, name, None) is None
+    }
     for key, value, instead, is_set in (
-        ("identity", kept.get("identity"), f"{SETTINGS}.identity", "identity" in own),
+        ("identity", kept.get("identity"), f"{SETTINGS}.identity", settings.identity),
         (
             "queue_settings",
             kept.get("queue_settings"),
             f"{SETTINGS}.spot or {place}.queueSettings",
-            "spot" in own or "queueSettings" in sent,
+            settings.spot or "queueSettings" in sent,
         ),
         (
             "trial.environment_variables",
