@@ -36,6 +36,8 @@ DEPLOYMENT_SECONDS = 900.0
 POLL_SECONDS, POLL_SECONDS_EMULATED = 5.0, 0.1
 _CONTRACT = Path(__file__).with_name("launcher_contract.py")
 _WAITING = frozenset({"initializing", "updating", "DEPLOY_IN_PROGRESS"})
+_READY = frozenset({"ready", "DEPLOY_SUCCESS"})
+"""The states for which ibm-watsonx-ai 1.8.1, deployments.py, waits, and those that end its wait."""
 _LINE = 100
 """Characters of a line of the archive."""
 
@@ -175,7 +177,7 @@ def _wait_until_ready(runtime: RuntimeClient, id_: str, context: JobContext) -> 
         described = runtime.get_deployment(id_)
         status = part(described, "entity", "status")
         state = str(status.get("state", ""))
-        if state == "ready":
+        if state in _READY:
             return
         if described is None or state not in _WAITING or time.monotonic() > due:
             reason = _deployment_failure(status) or f"its state is {state or 'unknown'}"

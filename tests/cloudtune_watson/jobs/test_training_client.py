@@ -17,6 +17,7 @@ from cloudtune.study.study import Study
 from cloudtune_watson.errors import WatsonError, service_error
 from cloudtune_watson.jobs.client import RuntimeClient
 from cloudtune_watson.jobs.training_client import MAX_ATTEMPTS, DeploymentJobs
+from cloudtune_watson.jobs.uploads import ensure_deployment
 from tests.cloudtune_watson import support
 
 
@@ -195,3 +196,17 @@ def test_what_is_billed_is_bounded_from_both_sides(tmp_path: Path) -> None:
     polled = client(tmp_path, runtime).poll([START])["run-1"]
     assert polled.billed_at_least == 60
     assert polled.billed_seconds == pytest.approx(636.4, abs=0.1)
+
+
+@pytest.mark.parametrize("ready", ["ready", "DEPLOY_SUCCESS"])
+def test_a_deployment_is_waited_for_as_by_ibms_package(tmp_path: Path, ready: str) -> None:
+    states = ["initializing", "DEPLOY_IN_PROGRESS", ready]
+    runtime = Runtime()
+
+    def get_deployment(_id: str) -> dict[str, Any]:
+        return {"entity": {"status": {"state": states.pop(0)}}}
+
+    vars(runtime)["get_deployment"] = get_deployment
+    planned = plan(support.study_of("jobs"), "watson", base=tmp_path, emulated=True)
+    found = ensure_deployment(cast("RuntimeClient", runtime), planned, JobContext(tmp_path))
+    assert (found, states) == ("d", [])
