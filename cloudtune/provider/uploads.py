@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cloudtune.errors import ProviderError, UsageError
 from cloudtune.provider.facts import Facts, Inputs
@@ -22,7 +23,11 @@ from cloudtune.provider.lookup import find_inputs, input_files
 from cloudtune.study.regular_files import open_regular
 from cloudtune.study.study import Study
 
+if TYPE_CHECKING:
+    from cloudtune.provider.plan import Plan
+
 _FILES, _RUNS, _COMPLETE = "files/", "runs/", "complete"
+_MAX_PARALLEL = 8
 _ADDRESS = re.compile(rf"(?P<folder>.+/uploads/[0-9a-f]{{32}}/){_FILES}")
 
 
@@ -136,6 +141,58 @@ def content_hash(path: Path) -> str:
 def _file_hash(file: str, _size: int, _changed: int, _inode: int) -> str:
     with open_regular(file) as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def upload_inputs(storage: Storage, plan: Plan) -> None:
+    """Upload the local inputs of a run that are not at the service yet.
+
+    Raises:
+        ProviderError: If a file cannot be read, or a call fails.
+    """
+    uploads = plan.facts.lookup.inputs.uploads
+    for address, path in zip(_input_addresses(plan), uploads.values(), strict=True):
+        read = partial(list_input, plan.provider, Path(path), address)
+        upload_once(storage, address, plan.facts.run_id, read)
+
+
+def input_folders(plan: Plan) -> list[str]:
+    """Return the addresses of the folders with the local inputs of a run."""
+    return [*dict.fromkeys(_input_addresses(plan))]
+
+
+def _input_addresses(plan: Plan) -> list[str]:
+    inputs = plan.facts.lookup.inputs
+    return [f"{str(inputs.addresses[name]).rstrip('/')}/" for name in inputs.uploads]
+
+
+def upload_files(
+    provider: str, upload: Callable[[str, Path], object], files: Mapping[str, Path]
+) -> None:
+    """Upload files to addresses, several at a time.
+
+    Raises:
+        ProviderError: If a file cannot be read, or a call fails.
+    """
+    try:
+        _in_parallel(partial(upload, address, file) for address, file in files.items())
+    except OSError as error:
+        raise ProviderError(provider, f"cannot read an input: {error}") from error
+
+
+def delete_each(delete: Callable[[str], object], addresses: Iterable[str]) -> None:
+    """Delete objects, several at a time.
+
+    Raises:
+        ProviderError: If a call fails.
+    """
+    _in_parallel(partial(delete, address) for address in addresses)
+
+
+def _in_parallel(calls: Iterable[Callable[[], object]]) -> None:
+    with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
+        futures = [pool.submit(call) for call in calls]
+    for future in futures:
+        future.result()
 
 
 def upload_once(

@@ -6,11 +6,11 @@ Addresses are ``azureml://datastores/NAME/paths/PATH``, as in jobs.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cloudtune.provider import MissingExtraError, ProviderError, if_found
+from cloudtune.provider import MissingExtraError, if_found
+from cloudtune.provider.uploads import delete_each, upload_files
 from cloudtune_azure.errors import PROVIDER, AzureError, connection_error, credential_error
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cloudtune_azure.client import AzureClient
 
 T = TypeVar("T")
-_MAX_PARALLEL = 8
 _SCHEME = "azureml://datastores/"
 _ENDPOINT = "core.windows.net"
 """The end of the hosts to which tokens are sent."""
@@ -72,19 +71,11 @@ class BlobStorage:
         Raises:
             ProviderError: If a file cannot be read, or a call fails.
         """
-        try:
-            with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
-                uploads = [pool.submit(self._upload, *each) for each in files.items()]
-            for each in uploads:
-                each.result()
-        except OSError as error:
-            raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
+        upload_files(PROVIDER, self._upload, files)
 
     def delete(self, addresses: Collection[str]) -> None:
         """Delete blobs; missing ones are ignored."""
-        with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
-            for done in [pool.submit(self._delete, each) for each in addresses]:
-                done.result()
+        delete_each(self._delete, addresses)
 
     def _upload(self, address: str, file: Path) -> None:
         container, path = self._split(address)

@@ -6,18 +6,11 @@ reads no account key. A job gets the archive in its working folder.
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
-from cloudtune.provider import (
-    SOURCE,
-    JobContext,
-    Plan,
-    ProviderError,
-    launcher_files,
-    write_archive,
-)
-from cloudtune.provider.uploads import Uploads, list_input, upload_once
+from cloudtune.provider import JobContext, Plan, launcher_files
+from cloudtune.provider.packed_code import pack_code
+from cloudtune.provider.uploads import Uploads, input_folders, upload_inputs
 from cloudtune_azure import launcher_contract
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.errors import PROVIDER
@@ -40,12 +33,7 @@ def upload(client: AzureClient, plan: Plan, context: JobContext) -> None:
         ProviderError: If a file cannot be read, or a call fails.
     """
     assert isinstance(plan.settings, AzureSettings)
-    inputs = plan.facts.lookup.inputs
-    storage = BlobStorage(client)
-    for name, path in inputs.uploads.items():
-        address = f"{inputs.addresses[name]}/"
-        read = partial(list_input, PROVIDER, Path(path), address)
-        upload_once(storage, address, plan.facts.run_id, read)
+    upload_inputs(BlobStorage(client), plan)
     if image := plan.settings.image:
         version = environment_version(plan.settings, plan.facts)
         client.put_environment(version, image, plan.facts.data.get("conda"))
@@ -54,20 +42,15 @@ def upload(client: AzureClient, plan: Plan, context: JobContext) -> None:
 
 
 def _upload_code(client: AzureClient, plan: Plan, context: JobContext) -> None:
-    archive = context.folder / ARCHIVE
-    source = context.folder / "source"
     contract = Path(launcher_contract.__file__)
     variables = input_variables(plan.facts)
     files = launcher_files(plan.fitted, plan.facts.run_id, variables, contract=contract)
-    try:
-        write_archive(archive, source if source.is_dir() else None, SOURCE, files)
-        address, signed = client.start_upload(plan.facts.job_name)
-        container = container_client(signed, verify=client.http.connection.verify)
-        with archive.open("rb") as content:
-            name = f"{_FOLDER}/{ARCHIVE}"
-            call("PUT", lambda: container.upload_blob(name, content, overwrite=True))
-    except OSError as error:
-        raise ProviderError(PROVIDER, f"cannot pack the code: {error}") from error
+    archive = pack_code(PROVIDER, context, ARCHIVE, files)
+    address, signed = client.start_upload(plan.facts.job_name)
+    container = container_client(signed, verify=client.http.connection.verify)
+    with archive.open("rb") as content:
+        name = f"{_FOLDER}/{ARCHIVE}"
+        call("PUT", lambda: container.upload_blob(name, content, overwrite=True))
     client.put_code(plan.facts.job_name, f"{address}/{_FOLDER}")
     archive.unlink()
 
@@ -75,7 +58,5 @@ def _upload_code(client: AzureClient, plan: Plan, context: JobContext) -> None:
 def find_uploads(client: AzureClient, plan: Plan) -> Uploads:
     """Return what a run leaves in the datastore: inputs that runs share, and outputs."""
     assert isinstance(plan.settings, AzureSettings)
-    inputs = plan.facts.lookup.inputs
-    addresses = dict.fromkeys(f"{inputs.addresses[name]}/" for name in inputs.uploads)
     outputs = [f"{outputs_folder(plan.facts, plan.settings)}/"]
-    return Uploads(BlobStorage(client), list(addresses), outputs=outputs)
+    return Uploads(BlobStorage(client), input_folders(plan), outputs=outputs)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from cloudtune.formats import compact
-from cloudtune.provider import SOURCE, JobContext, Json, Plan, ProviderError, write_archive
+from cloudtune.provider import JobContext, Json, Plan, ProviderError, packed_code
 from cloudtune.provider.lookup import uses_launcher
 from cloudtune.provider.trial_files import StoredFile
-from cloudtune.provider.uploads import Uploads, list_input, upload_once
+from cloudtune.provider.uploads import Uploads, input_folders, upload_inputs, upload_once
 from cloudtune_sagemaker.client import Aws
 from cloudtune_sagemaker.errors import PROVIDER, AwsError
 from cloudtune_sagemaker.request.layout import (
@@ -39,10 +38,7 @@ def upload(aws: Aws, plan: Plan, context: JobContext) -> None:
     if code := _code_folder(plan):
         upload_once(storage, code, run, lambda: {ARCHIVE: pack_code(plan, context)})
         (context.folder / ARCHIVE).unlink(missing_ok=True)
-    inputs = plan.facts.lookup.inputs
-    for name, path in inputs.uploads.items():
-        address = str(inputs.addresses[name])
-        upload_once(storage, address, run, partial(list_input, PROVIDER, Path(path), address))
+    upload_inputs(storage, plan)
 
 
 def find_uploads(aws: Aws, plan: Plan) -> Uploads:
@@ -53,9 +49,8 @@ def find_uploads(aws: Aws, plan: Plan) -> Uploads:
 
 def uploaded_folders(plan: Plan) -> list[str]:
     """Return the addresses of the folders that a run uploads."""
-    inputs = plan.facts.lookup.inputs
-    folders = [_code_folder(plan), *(inputs.addresses[name] for name in inputs.uploads)]
-    return list(dict.fromkeys(filter(None, folders)))
+    code = _code_folder(plan)
+    return [*([code] if code else ()), *input_folders(plan)]
 
 
 def _code_folder(plan: Plan) -> str | None:
@@ -103,14 +98,8 @@ def pack_code(plan: Plan, context: JobContext) -> Path:
         raise ProviderError(
             PROVIDER, "another version of cloudtune planned this run; plan the study again"
         )
-    packed = context.folder / ARCHIVE
-    source = context.folder / "source"
     files = archive_files(plan.fitted, plan.facts)
-    try:
-        write_archive(packed, source if source.is_dir() else None, SOURCE, files)
-    except OSError as error:
-        raise ProviderError(PROVIDER, f"cannot pack the code: {error}") from error
-    return packed
+    return packed_code.pack_code(PROVIDER, context, ARCHIVE, files)
 
 
 class S3Storage:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from cloudtune.provider import SOURCE, JobContext, Json, Plan, launcher_files, write_archive
+from cloudtune.provider import JobContext, Json, Plan, launcher_files
+from cloudtune.provider.packed_code import pack_code
 from cloudtune_slurm import launcher_contract
 from cloudtune_slurm.host import Host
 from cloudtune_slurm.layout import COMPLETE
 from cloudtune_slurm.request import ARCHIVE, SCRIPT
+from cloudtune_slurm.settings import NAME
 
 
 def copy_code(host: Host, plan: Plan, context: JobContext, request: Json) -> None:
@@ -21,11 +23,9 @@ def copy_code(host: Host, plan: Plan, context: JobContext, request: Json) -> Non
     folder: str = request["folder"]
     if host.read({f"{folder}/{COMPLETE}": 0}):
         return
-    source = context.folder / "source"
-    archive = context.folder / ARCHIVE
     contract = Path(launcher_contract.__file__)
     files = launcher_files(plan.fitted, plan.facts.run_id, paths={}, contract=contract)
-    write_archive(archive, source if source.is_dir() else None, SOURCE, files)
+    archive = pack_code(NAME, context, ARCHIVE, files)
     host.upload(f"{folder}/{ARCHIVE}", archive)
     archive.unlink()
     script = "\n".join([*request["script"], ""]).encode()

@@ -12,27 +12,29 @@ import base64
 import hashlib
 import tempfile
 from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 from cloudtune.provider import (
-    SOURCE,
     START,
     JobContext,
     Plan,
-    ProviderError,
     if_found,
     launcher_files,
     write_archive,
 )
-from cloudtune.provider.uploads import Uploads, list_input, upload_once
+from cloudtune.provider.packed_code import pack_code, write_bundle
+from cloudtune.provider.uploads import (
+    Uploads,
+    delete_each,
+    input_folders,
+    upload_files,
+    upload_inputs,
+)
 from cloudtune_vertex.client import Google, StoredObject
 from cloudtune_vertex.errors import PROVIDER, GoogleError
 from cloudtune_vertex.request.layout import BUNDLE, MODULE, code_uri, job_uri, measurements_uri
 
 _CONTRACT = Path(__file__).with_name("launcher_contract.py")
-_MAX_PARALLEL_UPLOADS = 8
 _PYPROJECT = """\
 [build-system]
 requires = []
@@ -80,31 +82,15 @@ def upload(google: Google, plan: Plan, context: JobContext) -> None:
     uri = code_uri(plan.facts, plan.fitted.study)
     if uri is not None:
         _upload_code(google, plan, context, uri)
-    inputs = plan.facts.lookup.inputs
-    storage = CloudStorage(google)
-    for name, path in inputs.uploads.items():
-        address = f"{inputs.addresses[name]}/"
-        read = partial(list_input, PROVIDER, Path(path), address)
-        upload_once(storage, address, plan.facts.run_id, read)
+    upload_inputs(CloudStorage(google), plan)
 
 
 def find_uploads(google: Google, plan: Plan) -> Uploads:
     """Return what a run uploads: inputs that runs share, and its own code."""
-    inputs = plan.facts.lookup.inputs
-    addresses = dict.fromkeys(f"{inputs.addresses[name]}/" for name in inputs.uploads)
     code = code_uri(plan.facts, plan.fitted.study)
     own = [f"{code.rpartition('/')[0]}/"] if code else []
     outputs = [f"{job_uri(plan.facts)}/"]
-    return Uploads(CloudStorage(google), list(addresses), own, outputs=outputs)
-
-
-def write_bundle(target: Path, source: Path | None, files: Mapping[str, bytes]) -> None:
-    """Write the folder with the user's code, if any, and the launcher's files as one archive.
-
-    Raises:
-        OSError: If a file cannot be read, or the archive cannot be written.
-    """
-    write_archive(target, source, SOURCE, files)
+    return Uploads(CloudStorage(google), input_folders(plan), own, outputs=outputs)
 
 
 def write_package(target: Path, source: Path | None, files: Mapping[str, bytes]) -> None:
@@ -129,15 +115,10 @@ def _upload_code(google: Google, plan: Plan, context: JobContext, uri: str) -> N
     files = launcher_files(
         plan.fitted, facts.run_id, paths, measurements_uri(facts), contract=_CONTRACT
     )
-    packed = context.folder / uri.rpartition("/")[2]
-    source = context.folder / "source"
-    try:
-        write = write_package if facts.data["prebuilt"] else write_bundle
-        write(packed, source if source.is_dir() else None, files)
-        with packed.open("rb") as file:
-            digest = hashlib.file_digest(file, "md5").digest()
-    except OSError as error:
-        raise ProviderError(PROVIDER, f"cannot pack the code: {error}") from error
+    write = write_package if facts.data["prebuilt"] else write_bundle
+    packed = pack_code(PROVIDER, context, uri.rpartition("/")[2], files, write)
+    with packed.open("rb") as file:
+        digest = hashlib.file_digest(file, "md5").digest()
     bucket, name = _split(uri)
     stored = _stored_objects(google, bucket, name).get(name)
     if stored is None or stored.md5 != base64.b64encode(digest).decode():
@@ -176,23 +157,12 @@ class CloudStorage:
         Raises:
             ProviderError: If a file cannot be read, or a call fails.
         """
-        try:
-            with ThreadPoolExecutor(_MAX_PARALLEL_UPLOADS) as pool:
-                uploads = [
-                    pool.submit(self._google.write, *_split(address), file)
-                    for address, file in files.items()
-                ]
-            for future in uploads:
-                future.result()
-        except OSError as error:
-            raise ProviderError(PROVIDER, f"cannot read an input: {error}") from error
+        google = self._google
+        upload_files(PROVIDER, lambda address, file: google.write(*_split(address), file), files)
 
     def delete(self, addresses: Collection[str]) -> None:
         """Delete objects, several at a time."""
-        with ThreadPoolExecutor(_MAX_PARALLEL_UPLOADS) as pool:
-            calls = [pool.submit(self._google.delete, *_split(each)) for each in addresses]
-        for call in calls:
-            call.result()
+        delete_each(lambda address: self._google.delete(*_split(address)), addresses)
 
 
 def _stored_objects(google: Google, bucket: str, prefix: str) -> dict[str, StoredObject]:
