@@ -23,7 +23,10 @@ from cloudtune.emulator_kit.image import site_packages as site_packages
 from cloudtune.emulator_kit.job_run import JobRun as JobRun
 from cloudtune.emulator_kit.job_run import Listener as Listener
 from cloudtune.emulator_kit.rest import Call as Call
+from cloudtune.emulator_kit.rest import Operation as Operation
 from cloudtune.emulator_kit.rest import json_response as json_response
+from cloudtune.emulator_kit.rest import operation as operation
+from cloudtune.emulator_kit.rest import operations_of as operations_of
 from cloudtune.emulator_kit.rest import request_path as request_path
 from cloudtune.emulator_kit.script_jobs import NO_CAPACITY as NO_CAPACITY
 from cloudtune.emulator_kit.script_jobs import POLL_SECONDS as POLL_SECONDS

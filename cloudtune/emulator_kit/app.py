@@ -60,8 +60,6 @@ class Route:
     ``{name}`` in the path is one part of it, ``{blob}`` and ``{*}`` are the rest of it.
     """
 
-    FLAGS: ClassVar = re.NOFLAG
-
     method: str
     path: str
 
@@ -69,7 +67,7 @@ class Route:
     def pattern(self) -> re.Pattern[str]:
         """The pattern of the path."""
         path = self.path.replace("{*}", "(?P<path>.*)").replace("{blob}", "(?P<blob>.+)")
-        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path), self.FLAGS)
+        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
 
 
 RouteT = TypeVar("RouteT", bound=Route)

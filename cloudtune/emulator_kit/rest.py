@@ -1,20 +1,24 @@
-"""What emulators of REST APIs read of a request, and how they answer with JSON."""
+"""What emulators of REST APIs read of a request, what carries it out, and answers in JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import parse_qsl
 
-from cloudtune.emulator_kit.app import Response
+from cloudtune.emulator_kit.app import Response, Route
 
 if TYPE_CHECKING:
     from typing import Self
 
     from _typeshed.wsgi import WSGIEnvironment
+
+OperationsT = TypeVar("OperationsT")
+CallT = TypeVar("CallT", bound="Call")
+CarryOut = Callable[[OperationsT, CallT], Response]
 
 
 def json_response(
@@ -62,3 +66,32 @@ class Call:
     def body(self) -> bytes:
         """The body."""
         return self.stream.read(self.length) if self.length else b""
+
+
+@dataclass(frozen=True)
+class Operation(Route):
+    """A route, and what carries it out: a method of the emulator's operations."""
+
+    carry_out: Callable[[Any, Any], Response]
+    right: str = ""
+    """The right that it needs; empty for none."""
+
+
+def operation(
+    method: str, path: str, right: str = "", *, name: str = ""
+) -> Callable[[CarryOut[OperationsT, CallT]], CarryOut[OperationsT, CallT]]:
+    """Make a method carry out the calls of a route, under its own name in camel case by default."""
+
+    def mark(function: CarryOut[OperationsT, CallT]) -> CarryOut[OperationsT, CallT]:
+        own_name = "".join(word.capitalize() for word in function.__name__.split("_"))
+        marked: dict[str, Operation] = vars(function).setdefault("operations", {})
+        marked[name or own_name] = Operation(method, path, function, right)
+        return function
+
+    return mark
+
+
+def operations_of(kind: type) -> dict[str, Operation]:
+    """Return the operations of a class by name, in the order in which paths are compared."""
+    methods = vars(kind).values()
+    return {name: each for m in methods for name, each in getattr(m, "operations", {}).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl, unquote
@@ -29,8 +30,7 @@ from cloudtune_azure.emulator.errors import (
     timed_out,
     unauthorized,
 )
-from cloudtune_azure.emulator.operations import OPERATIONS
-from cloudtune_azure.emulator.workspace import Operations
+from cloudtune_azure.emulator.operations import OPERATIONS, Operations
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -72,7 +72,7 @@ class AzureApp(App):
 
     def denied(self, operation: str) -> ServiceError:
         """Return the refusal of an operation."""
-        return forbidden(OPERATIONS[operation].action or operation)
+        return forbidden(OPERATIONS[operation].right or operation)
 
     def environment(self, url: str, key: str) -> Mapping[str, str]:
         """Return the variables with which MLflow's own client reads the runs of the emulator."""
@@ -96,7 +96,15 @@ class AzureApp(App):
         if found is None:
             raise service_error(404, "NotFound", f"The emulator has no {method} {path[:300]}.")
         name, operation, names = found
-        if operation.action:
-            self.calls.add("client", operation.action)
+        if operation.right:
+            self.calls.add("client", operation.right)
         call = Call.read(environ, path, names)
-        return self.carry_out(name, lambda: operation.respond(self._operations, call))
+        operations = self._operations
+        # Blobs are read and written without the lock.
+        lock = nullcontext() if path.startswith(f"/{ACCOUNT}/") else operations.context.lock
+
+        def respond() -> Response:
+            with lock:
+                return operation.carry_out(operations, call)
+
+        return self.carry_out(name, respond)

@@ -12,10 +12,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 from xml.sax.saxutils import escape
 
 from cloudtune.emulator_kit import Response
+from cloudtune_azure.emulator.calls import Call
 from cloudtune_azure.emulator.errors import blob_error, no_blob, no_range
 from cloudtune_azure.emulator.times import http_date
 
@@ -48,43 +48,37 @@ class Blobs:
             raise blob_error(400, "InvalidResourceName", "The specified name is not valid.")
         return self.folder.joinpath(*parts)
 
-    def put(self, container: str, name: str, content: BinaryIO, length: int) -> Response:
-        """Write a blob."""
-        path = self.path(container, name)
-        self._write(path, content, length)
+    def put(self, call: Call) -> Response:
+        """Write a blob, one of its parts, the list of them, or its metadata, which is forgotten."""
+        kind, path = call.query.get("comp"), self.path(call.names["container"], call.names["blob"])
+        if kind == "metadata":
+            return Response(200, headers=_headers(self._existing(call)))
+        if kind == "block":
+            _write(self._block(call, call.query.get("blockid", "")), call)
+            return Response(201, headers=[_VERSION])
+        if kind == "blocklist":
+            self._join(path, call)
+        else:
+            _write(path, call)
         return Response(201, headers=_headers(path))
 
-    def put_block(
-        self, container: str, name: str, block: str, content: BinaryIO, length: int
-    ) -> Response:
-        """Keep a part of a blob until all parts are there."""
-        self._write(self._block(container, name, block), content, length)
-        return Response(201, headers=[_VERSION])
-
-    def put_block_list(self, container: str, name: str, content: bytes) -> Response:
+    def _join(self, path: Path, call: Call) -> None:
         """Join the parts of a blob."""
-        path = self.path(container, name)
         partial = path.with_name(f"{path.name}.partial")
         partial.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as target:
-            for block in _BLOCK.findall(content.decode()):
-                file = self._block(container, name, block)
+            for block in _BLOCK.findall(call.body.decode()):
+                file = self._block(call, block)
                 with file.open("rb") as source:
                     shutil.copyfileobj(source, target)
                 file.unlink()
         partial.replace(path)
-        return Response(201, headers=_headers(path))
 
-    def set_metadata(self, container: str, name: str) -> Response:
-        """Accept metadata of a blob, and forget it."""
-        path = self._existing(container, name)
-        return Response(200, headers=_headers(path))
-
-    def get(self, container: str, name: str, header: str) -> Response:
+    def get(self, call: Call) -> Response:
         """Return a blob, or a range of its bytes."""
-        path = self._existing(container, name)
+        path = self._existing(call)
         size = path.stat().st_size
-        match = _RANGE.fullmatch(header)
+        match = _RANGE.fullmatch(call.headers.get("x-ms-range") or call.headers.get("range") or "")
         if match is None:
             return Response(200, path.read_bytes(), "application/octet-stream", _headers(path))
         start, end = int(match[1]), min(int(match[2] or size - 1), size - 1)
@@ -96,14 +90,14 @@ class Blobs:
         headers = [*_headers(path), ("Content-Range", f"bytes {start}-{end}/{size}")]
         return Response(206, content, "application/octet-stream", headers)
 
-    def head(self, container: str, name: str) -> Response:
+    def head(self, call: Call) -> Response:
         """Return the properties of a blob."""
-        path = self._existing(container, name)
-        return Response(200, headers=[*_headers(path), ("x-ms-blob-type", "BlockBlob")])
+        headers = [*_headers(self._existing(call)), ("x-ms-blob-type", "BlockBlob")]
+        return Response(200, headers=headers)
 
-    def delete(self, container: str, name: str) -> Response:
+    def delete(self, call: Call) -> Response:
         """Delete a blob, and the folders that become empty."""
-        path = self._existing(container, name)
+        path = self._existing(call)
         path.unlink()
         with suppress(OSError):
             while path.parent != self.folder:
@@ -111,8 +105,9 @@ class Blobs:
                 path.rmdir()
         return Response(202, headers=[_VERSION])
 
-    def list(self, container: str, prefix: str) -> Response:
+    def list(self, call: Call) -> Response:
         """Return the names and sizes of the blobs with a prefix, all on one page."""
+        container, prefix = call.names["container"], call.query.get("prefix", "")
         entries = "".join(
             f"<Blob><Name>{escape(name)}</Name><Properties>"
             f"<Last-Modified>{http_date(path.stat().st_mtime)}</Last-Modified>"
@@ -140,28 +135,29 @@ class Blobs:
             if path.is_file():
                 yield path.relative_to(folder).as_posix(), path
 
-    def _existing(self, container: str, name: str) -> Path:
-        path = self.path(container, name.rstrip("/"))
+    def _existing(self, call: Call) -> Path:
+        name = call.names["blob"]
+        path = self.path(call.names["container"], name.rstrip("/"))
         if name.endswith("/") or not path.is_file():
             raise no_blob()
         return path
 
-    def _block(self, container: str, name: str, block: str) -> Path:
-        digest = hashlib.sha256(f"{container}/{name}/{block}".encode()).hexdigest()
-        return self._blocks / digest
+    def _block(self, call: Call, block: str) -> Path:
+        """Return the file with a part of a blob, until all parts are there."""
+        return self._blocks / hashlib.sha256(f"{call.path}/{block}".encode()).hexdigest()
 
-    @staticmethod
-    def _write(path: Path, content: BinaryIO, length: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
-        with partial.open("wb") as file:
-            while length > 0 and (part := content.read(min(_PART, length))):
-                file.write(part)
-                length -= len(part)
-        if length:
-            partial.unlink()
-            raise blob_error(400, "IncompleteBody", "The body is shorter than its length.")
-        partial.replace(path)
+
+def _write(path: Path, call: Call) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial, length = path.with_name(f"{path.name}.partial"), call.length
+    with partial.open("wb") as file:
+        while length > 0 and (part := call.stream.read(min(_PART, length))):
+            file.write(part)
+            length -= len(part)
+    if length:
+        partial.unlink()
+        raise blob_error(400, "IncompleteBody", "The body is shorter than its length.")
+    partial.replace(path)
 
 
 def artifacts_folder(job: str) -> str:

@@ -1,4 +1,4 @@
-"""The clusters, the type of machine and the quota that each region has."""
+"""The clusters and datastores of a workspace, and the machines and quota of each region."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 
 from cloudtune.emulator_kit import Json
 from cloudtune_azure.emulator import views
+from cloudtune_azure.emulator.blobs import ACCOUNT, DEFAULT_DATASTORE
 
 _MACHINE = "Standard_DS2_v2"
 _CORES = 2
@@ -67,3 +68,22 @@ def usage(subscription: str, running: int) -> Json:
         "name": {"localizedValue": name, "value": name},
         "unit": "Count",
     }
+
+
+def datastore(path: str) -> Json:
+    """Return a datastore, with a container of its name."""
+    name = path.rpartition("/")[2]
+    properties = {
+        "description": None,
+        "tags": None,
+        "properties": None,
+        "isDefault": name == DEFAULT_DATASTORE,
+        "credentials": {"credentialsType": "AccountKey"},
+        "datastoreType": "AzureBlob",
+        "accountName": ACCOUNT,
+        "containerName": name,
+        "endpoint": "core.windows.net",
+        "protocol": "https",
+        "serviceDataAccessAuthIdentity": "None",
+    }
+    return views.resource(path, "datastores", properties, time.time())

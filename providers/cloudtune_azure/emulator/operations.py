@@ -1,44 +1,47 @@
-"""The operations of the emulator: their method, their path, and what carries them out.
+"""What the emulator does for each operation: jobs, assets, run history, MLflow and blobs.
 
-The names are the emulator's own, for fault plans; the actions are the rights that Azure's roles
-grant (learn.microsoft.com/azure/role-based-access-control/permissions/ai-machine-learning).
+The names are the emulator's own, for fault plans; the rights are those that Azure's roles grant
+(learn.microsoft.com/azure/role-based-access-control/permissions/ai-machine-learning).
 """
 
 from __future__ import annotations
 
-import re
+import secrets
+import threading
+import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from pathlib import Path
 
-from cloudtune.emulator_kit import Response, Route
-from cloudtune_azure.emulator import own_client
-from cloudtune_azure.emulator.blobs import ACCOUNT
-from cloudtune_azure.emulator.calls import WORKSPACE_ID, Call
-from cloudtune_azure.emulator.workspace import Operations
+from cloudtune.emulator_kit import (
+    Context,
+    Delays,
+    FaultPlan,
+    Json,
+    Operation,
+    Response,
+    StudyError,
+    app,
+    operation,
+    operations_of,
+)
+from cloudtune_azure.emulator import machines, own_client, sweep_views, tracking, views
+from cloudtune_azure.emulator.blobs import (
+    ACCOUNT,
+    ARTIFACTS,
+    DEFAULT_DATASTORE,
+    Blobs,
+    artifacts_folder,
+)
+from cloudtune_azure.emulator.calls import JOB, WORKSPACE_ID, Call, answer, check_job
+from cloudtune_azure.emulator.errors import asset_not_found, bad_argument, job_not_found
+from cloudtune_azure.emulator.script_jobs import Jobs, missing_binding
+from cloudtune_azure.emulator.state import Job, Sweep
+from cloudtune_azure.emulator.tuner import Tuner
 
-
-@dataclass(frozen=True)
-class Operation(Route):
-    """A route, and what carries it out."""
-
-    FLAGS = re.IGNORECASE
-
-    carry_out: Callable[[Operations, Call], Response]
-    action: str = ""
-    """The right that it needs; empty for a signed address and for calls of jobs."""
-
-    def respond(self, operations: Operations, call: Call) -> Response:
-        """Return the response to a call; blobs are read and written without the lock.
-
-        Raises:
-            ServiceError: If Azure would refuse.
-        """
-        if self.path.startswith(f"/{ACCOUNT}"):
-            return self.carry_out(operations, call)
-        with operations.context.lock:
-            return self.carry_out(operations, call)
-
-
+LOCATION = "emulated"
+_CHANGEABLE = ("tags", "properties", "displayName", "description", "isArchived")
+"""The fields of a job that a second PUT changes."""
 NOT_DRIVEN: Mapping[str, str] = {
     "stop_early": "command jobs do not stop early",
     "no_metric": "command jobs need no metrics",
@@ -46,86 +49,342 @@ NOT_DRIVEN: Mapping[str, str] = {
 """Effects that are impossible for jobs, and why."""
 NOT_MANAGED: Mapping[str, str] = {}
 _ASSET = "/{name}/versions/{version}"
-_JOB, _COMPUTE = f"{WORKSPACE_ID}/jobs/{{name}}", f"{WORKSPACE_ID}/computes/{{name}}"
-_STORE, _CODE = f"{WORKSPACE_ID}/datastores/{{name}}", f"{WORKSPACE_ID}/codes{_ASSET}"
-_CODES = f"{WORKSPACE_ID}/codes/{{name}}/versions"
-_ENVIRONMENT = f"{WORKSPACE_ID}/environments{_ASSET}"
+_MLFLOW = f"(?i)/mlflow/v1.0{WORKSPACE_ID}/api/2.0/mlflow"
+_HISTORY = f"(?i)/history/v1.0{WORKSPACE_ID}"
 _REGION = (
     "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
 )
-_RESULT = f"{_REGION}/mfeOperationResults/jc:{{result}}:{{name}}"
-_MLFLOW = f"/mlflow/v1.0{WORKSPACE_ID}/api/2.0/mlflow"
-_RUN_DATA = f"/history/v1.0{WORKSPACE_ID}/rundata"
-_RUN = f"/history/v1.0{WORKSPACE_ID}/runs/{{name}}"
+_RUNS_READ = "Microsoft.MachineLearningServices/workspaces/experiments/runs/read"
 _CONTAINER = f"/{ACCOUNT}/{{container}}"
 _BLOB = f"{_CONTAINER}/{{blob}}"
-_RUNS_READ = "experiments/runs/read"
-_SERVICE = "Microsoft.MachineLearningServices/"
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/"
+
+Method = Callable[["Operations", Call], Response]
 
 
 def _of_workspace(
-    method: str, path: str, carry_out: Callable[[Operations, Call], Response], right: str
-) -> Operation:
-    return Operation(method, path, carry_out, f"{_SERVICE}workspaces/{right}")
+    method: str, path: str, right: str, *, name: str = ""
+) -> Callable[[Method], Method]:
+    right = f"Microsoft.MachineLearningServices/workspaces/{right}"
+    return operation(method, f"(?i){WORKSPACE_ID}{path}", right, name=name)
+
+
+def _of_region(path: str, right: str) -> Callable[[Method], Method]:
+    right = f"Microsoft.MachineLearningServices/locations/{right}"
+    return operation("GET", f"(?i){_REGION}/{path}", right)
+
+
+class Operations(app.Operations[Jobs, Tuner]):
+    """Carries out operations on emulated workspaces, which share their jobs and assets."""
+
+    def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
+        lock = threading.RLock()
+        self.blobs = Blobs(folder / "blobs")
+        jobs = Jobs(delays, lock, self.blobs, url, key, trusting=own_client.trusting(folder, url))
+        super().__init__(Context(folder, delays, faults, jobs, lock))
+        self.url = url
+        self.key = key
+        self.jobs: dict[str, Job | Sweep] = {}
+        self._assets: dict[str, Json] = {}
+        """Codes and environments by their path."""
+
+    @_of_workspace("GET", "", "read")
+    def get_workspace(self, call: Call) -> Response:
+        """Return a workspace; each name is one (import_job_download)."""
+        host = self.url.partition("://")[2]
+        properties = {
+            "friendlyName": call.names["workspace"],
+            "provisioningState": "Succeeded",
+            "discoveryUrl": f"{self.url}{own_client.DISCOVERY}?sig={self.key}",
+            "mlFlowTrackingUri": f"azureml://{host}/mlflow/v1.0{call.workspace}",
+            "publicNetworkAccess": "Enabled",
+        }
+        found = views.resource(call.path, "", properties, time.time())
+        kind = "Microsoft.MachineLearningServices/workspaces"
+        return answer({**found, "type": kind, "location": LOCATION, "tags": {}})
+
+    @_of_workspace("GET", "/computes/{name}", "computes/read")
+    def get_compute(self, call: Call) -> Response:
+        """Return a cluster; each name is one."""
+        return answer({**machines.compute(call.path), "location": LOCATION, "tags": None})
+
+    @_of_region("vmSizes", "vmSizes/read")
+    def list_sizes(self, _call: Call) -> Response:
+        """Return the one type of machine."""
+        return answer({"value": [machines.size()]})
+
+    @_of_region("usages", "usages/read")
+    def list_usages(self, call: Call) -> Response:
+        """Return the quota of a region."""
+        running = sum(not job.is_over for job in self.jobs.values())
+        return answer({"value": [machines.usage(call.names["subscription"], running)]})
+
+    @_of_workspace("GET", "/datastores/{name}", "datastores/read")
+    def get_datastore(self, call: Call) -> Response:
+        """Return a datastore; each name is one, with a container of that name."""
+        return answer(machines.datastore(call.path))
+
+    @_of_workspace("GET", "/datastores", "datastores/read")
+    def list_datastores(self, call: Call) -> Response:
+        """Return the default datastore."""
+        return answer({"value": [machines.datastore(f"{call.path}/{DEFAULT_DATASTORE}")]})
+
+    @_of_workspace("GET", f"/codes{_ASSET}", "codes/versions/read", name="GetCode")
+    @_of_workspace("GET", f"/environments{_ASSET}", "environments/read", name="GetEnvironment")
+    def get_asset(self, call: Call) -> Response:
+        """Return a version of code or of an environment."""
+        if call.path not in self._assets:
+            raise asset_not_found(call.path, call.names["name"], call.names["version"])
+        return answer(self._assets[call.path])
+
+    @_of_workspace("PUT", f"/codes{_ASSET}", "codes/versions/write")
+    def put_code(self, call: Call) -> Response:
+        """Register code: 201, or 200 if it is there."""
+        given = call.properties({"codeUri": str})
+        address: str = given["codeUri"]
+        _, found, place = address.partition(f"/{ACCOUNT}/")
+        container, _, folder = place.partition("/")
+        if not found or not container:
+            raise bad_argument(f"The code {address} is not in a storage account of the workspace.")
+        self.context.jobs.codes[call.path] = container, folder
+        properties: Json = {"description": None, "tags": {}, "properties": {}, **given}
+        properties["isAnonymous"] = False
+        if call.version >= "2023":
+            properties["provisioningState"] = "Succeeded"
+        return self._put(call, "codes/versions", properties)
+
+    @_of_workspace("PUT", f"/environments{_ASSET}", "environments/write")
+    def put_environment(self, call: Call) -> Response:
+        """Register an environment: 201, or 200 if it is there."""
+        given = call.properties({})
+        empty: Json = {"description": None, "tags": {}, "properties": {}, "condaFile": ""}
+        properties: Json = {**empty, **given, "environmentType": "UserCreated", "osType": "Linux"}
+        if call.version >= "2023":
+            properties |= {"provisioningState": "Succeeded", "autoRebuild": "Disabled"}
+            properties |= {"stage": "Logged", "intellectualProperty": None}
+            properties["autoDeleteSetting"] = None
+        return self._put(call, "environments/versions", properties)
+
+    @_of_workspace("POST", f"/codes{_ASSET}/startPendingUpload", "codes/versions/write")
+    def start_pending_upload(self, call: Call) -> Response:
+        """Return a new container with a signature (asset_pending_upload_same_code_twice)."""
+        container = f"{secrets.token_hex(4)}-b-{secrets.token_hex(8)}"
+        address = f"{self.url}/{ACCOUNT}/{container}"
+        reference = {
+            "blobUri": address,
+            "storageAccountArmId": f"/subscriptions/{call.names['subscription']}/{ACCOUNT}",
+            "credential": {"credentialType": "SAS", "sasUri": f"{address}?sig={self.key}"},
+        }
+        return answer(
+            {
+                "blobReferenceForConsumption": reference,
+                "pendingUploadId": secrets.token_hex(16),
+                "pendingUploadType": "None",
+            }
+        )
+
+    @_of_workspace("PUT", "/jobs/{name}", "jobs/write")
+    def put_job(self, call: Call) -> Response:
+        """Create a job: 201, or change one that exists: 200 (command_job_local)."""
+        given = call.properties(JOB)
+        name = call.names["name"]
+        if (job := self.jobs.get(name)) is not None:
+            job.request |= {key: given[key] for key in _CHANGEABLE if key in given}
+            return answer(self._view(job, call))
+        kind = given.get("jobType")
+        if kind not in {"Command", "Sweep"}:
+            raise bad_argument(f"The emulator runs no jobs of the type {kind}.")
+        check_job(given)
+        if binding := missing_binding(given):
+            raise bad_argument(f"Invalid command, since {binding} does not exist.")
+        job = self._start_sweep(call, name, given) if kind == "Sweep" else self._start(call, given)
+        return answer(self._view(job, call), 201, self._location(call))
+
+    def _start(self, call: Call, given: Json) -> Job:
+        name = call.names["name"]
+        try:
+            folder = self.context.job_folder(name)
+        except ValueError as error:
+            raise bad_argument(f"The name of the job is invalid: {error}") from error
+        job = Job(name, call.workspace, given, folder, folder / "log.txt")
+        job.fault = self.context.faults.next_trial()
+        self.jobs[name] = job
+        self._publish_log(job)
+        self.context.jobs.launch(job)
+        return job
+
+    def _start_sweep(self, call: Call, name: str, given: Json) -> Sweep:
+        sweep = Sweep(name, call.workspace, given)
+        try:
+            tuner = Tuner(sweep, self.context, self._add_child)
+        except (StudyError, ValueError, OverflowError) as error:
+            raise bad_argument(f"The sweep is invalid: {error}") from error
+        self.jobs[name] = sweep
+        self.tuners[name] = tuner
+        tuner.start()
+        return sweep
+
+    def _add_child(self, job: Job) -> None:
+        self.jobs[job.name] = job
+        self._publish_log(job)
+
+    @_of_workspace("GET", "/jobs/{name}", "jobs/read")
+    def get_job(self, call: Call) -> Response:
+        """Return a job."""
+        return answer(self._view(self._job(call), call))
+
+    @_of_workspace("GET", "/jobs", "jobs/read")
+    def list_jobs(self, call: Call) -> Response:
+        """Return the jobs that are not archived, all or archived, or have a tag, on one page."""
+        tag, which = call.query.get("tag"), call.query.get("listViewType", "ActiveOnly")
+        found = [
+            self._view(job, call)
+            for job in self.jobs.values()
+            if getattr(job, "sweep", None) is None  # the children of sweeps are in run history
+            if which == "All" or bool(job.request.get("isArchived")) == (which == "ArchivedOnly")
+            if tag is None or tag in (job.request.get("tags") or {})
+        ]
+        return answer({"value": found})
+
+    @_of_workspace("POST", "/jobs/{name}/cancel", "jobs/cancel/action")
+    def cancel_job(self, call: Call) -> Response:
+        """Cancel a job: 202 with the address of the result, or 200 if it has ended."""
+        job = self._job(call)
+        if job.is_over:
+            return Response(200, headers=[("x-ms-response-type", "standard")])
+        if isinstance(job, Sweep):
+            self.tuners[job.name].cancel()
+        else:
+            self.context.jobs.stop(job)
+        result = (
+            f"{self.url}/subscriptions/{call.names['subscription']}/providers/"
+            f"Microsoft.MachineLearningServices/locations/{LOCATION}/mfeOperationResults/"
+            f"jc:{secrets.token_hex(8)}:{job.name}?api-version={call.version}"
+        )
+        timeout = ("x-ms-async-operation-timeout", "PT1H")
+        return answer("null", 202, ("Location", result), timeout)
+
+    @operation(
+        "GET",
+        f"(?i){_REGION}/mfeOperationResults/jc:{{result}}:{{name}}",
+        "Microsoft.MachineLearningServices/workspaces/jobs/read",
+    )
+    def get_operation_result(self, call: Call) -> Response:
+        """Return the result of a cancellation: 202 until the job has ended."""
+        if self._job(call).is_over:
+            return Response(200, headers=[("x-ms-response-type", "standard")])
+        return answer({}, 202, self._location(call))
+
+    @operation("GET", f"{_HISTORY}/runs/{{name}}/details", _RUNS_READ)
+    def get_run_details(self, call: Call) -> Response:
+        """Return a job in run history."""
+        job = self._job(call)
+        if isinstance(job, Sweep):
+            return answer(views.details(job, ""))
+        log = f"{self.url}/{ACCOUNT}/{_log_blob(job)}?sig={self.key}"
+        return answer(views.details(job, log if job.log.is_file() else ""))
+
+    @operation("GET", f"{_HISTORY}/runs/{{name}}/children", _RUNS_READ)
+    def get_run_children(self, call: Call) -> Response:
+        """Return the children of a job in run history, on one page."""
+        job = self._job(call)
+        return answer(sweep_views.children(job) if isinstance(job, Sweep) else {"value": []})
+
+    @operation("POST", f"{_HISTORY}/rundata", _RUNS_READ)
+    def get_run_data(self, call: Call) -> Response:
+        """Return a job in run history, by its name in the body."""
+        job = self._find(str(call.content.get("runId")))
+        return answer({"runMetadata": views.details(job, ""), "runDefinition": None})
+
+    @operation("POST", f"{_MLFLOW}/runs/log-batch")
+    def log_batch(self, call: Call) -> Response:
+        """Add values and tags to a run."""
+        content = call.content
+        return answer(tracking.log_batch(self._run(str(content.get("run_id"))), content))
+
+    @operation("POST", f"{_MLFLOW}/runs/{{call}}")
+    def log_to_run(self, call: Call) -> Response:
+        """Add a metric, a parameter or a tag to a run, or end it."""
+        content = call.content
+        run = self._run(str(content.get("run_id") or content.get("run_uuid")))
+        return answer(tracking.log(run, call.names["call"], content))
+
+    @operation("GET", f"{_MLFLOW}/runs/get", _RUNS_READ)
+    def get_run(self, call: Call) -> Response:
+        """Return a run."""
+        return answer(tracking.get_run(self._run(call.query.get("run_id", ""))))
+
+    @operation("GET", f"{_MLFLOW}/metrics/get-history", _RUNS_READ)
+    def get_metric_history(self, call: Call) -> Response:
+        """Return all values of a metric of a run."""
+        run = self._run(call.query.get("run_id", ""))
+        return answer(tracking.get_history(run, call.query.get("metric_key", "")))
+
+    @_of_workspace("GET", "/codes/{name}/versions", "codes/versions/read")
+    def list_code(self, _call: Call) -> Response:
+        """Return no version of code with this hash: it is uploaded (sweep_submit_minimal)."""
+        return answer({"value": []})
+
+    @_of_workspace("POST", "/datastores/{name}/listSecrets", "datastores/listSecrets/action")
+    def list_secrets(self, _call: Call) -> Response:
+        """Return a key of the storage account, whose signatures nothing checks."""
+        return answer({"secretsType": "AccountKey", "key": b64encode(b"emulated").decode()})
+
+    @operation("GET", own_client.CLOUDS)
+    def get_clouds(self, _call: Call) -> Response:
+        """Return the addresses of this cloud, for Microsoft's own client."""
+        return answer(own_client.clouds(self.url, self.key))
+
+    @operation("GET", own_client.DISCOVERY)
+    def get_discovery(self, _call: Call) -> Response:
+        """Return the addresses of a workspace's own services."""
+        return answer({"api": self.url, "history": self.url})
+
+    def _put(self, call: Call, kind: str, properties: Json) -> Response:
+        is_new = call.path not in self._assets
+        found = views.resource(call.path, kind, properties, time.time())
+        self._assets[call.path] = found
+        return answer(found, 201, self._location(call)) if is_new else answer(found)
+
+    def _location(self, call: Call) -> tuple[str, str]:
+        return "Location", f"{self.url}{call.path}?api-version={call.version}"
+
+    def _publish_log(self, job: Job) -> None:
+        container, _, name = _log_blob(job).partition("/")
+        path = self.blobs.path(container, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(job.log)
+
+    def _view(self, job: Job | Sweep, call: Call) -> Json:
+        if isinstance(job, Sweep):
+            return sweep_views.sweep(job, self.url, call.version)
+        return views.job(job, self.url, call.version)
+
+    def _job(self, call: Call) -> Job | Sweep:
+        return self._find(call.names["name"])
+
+    def _find(self, name: str) -> Job | Sweep:
+        if name not in self.jobs:
+            raise job_not_found(name)
+        return self.jobs[name]
+
+    def _run(self, run: str) -> Job:
+        job = self.jobs.get(run)
+        if not isinstance(job, Job):
+            raise tracking.no_run(run)
+        return job
+
+
+def _log_blob(job: Job) -> str:
+    return f"{ARTIFACTS}/{artifacts_folder(job.name)}/user_logs/std_log.txt"
 
 
 OPERATIONS: Mapping[str, Operation] = {
-    "GetWorkspace": _of_workspace("GET", WORKSPACE_ID, Operations.get_workspace, "read"),
-    "GetCompute": _of_workspace("GET", _COMPUTE, Operations.get_compute, "computes/read"),
-    "ListSizes": Operation(
-        "GET", f"{_REGION}/vmSizes", Operations.list_sizes, f"{_SERVICE}locations/vmSizes/read"
-    ),
-    "ListUsages": Operation(
-        "GET", f"{_REGION}/usages", Operations.list_usages, f"{_SERVICE}locations/usages/read"
-    ),
-    "GetDatastore": _of_workspace("GET", _STORE, Operations.get_datastore, "datastores/read"),
-    "ListDatastores": _of_workspace(
-        "GET", f"{WORKSPACE_ID}/datastores", Operations.list_datastores, "datastores/read"
-    ),
-    "ListSecrets": _of_workspace(
-        "POST",
-        f"{_STORE}/listSecrets",
-        lambda _o, _: own_client.list_secrets(),
-        "datastores/listSecrets/action",
-    ),
-    "GetCode": _of_workspace("GET", _CODE, Operations.get_asset, "codes/versions/read"),
-    "PutCode": _of_workspace("PUT", _CODE, Operations.put_code, "codes/versions/write"),
-    "StartPendingUpload": _of_workspace(
-        "POST", f"{_CODE}/startPendingUpload", Operations.start_upload, "codes/versions/write"
-    ),
-    "GetEnvironment": _of_workspace("GET", _ENVIRONMENT, Operations.get_asset, "environments/read"),
-    "PutEnvironment": _of_workspace(
-        "PUT", _ENVIRONMENT, Operations.put_environment, "environments/write"
-    ),
-    "PutJob": _of_workspace("PUT", _JOB, Operations.put_job, "jobs/write"),
-    "GetJob": _of_workspace("GET", _JOB, Operations.get_job, "jobs/read"),
-    "ListJobs": _of_workspace("GET", f"{WORKSPACE_ID}/jobs", Operations.list_jobs, "jobs/read"),
-    "CancelJob": _of_workspace(
-        "POST", f"{_JOB}/cancel", Operations.cancel_job, "jobs/cancel/action"
-    ),
-    "GetOperationResult": _of_workspace("GET", _RESULT, Operations.get_result, "jobs/read"),
-    "GetRunDetails": _of_workspace("GET", f"{_RUN}/details", Operations.get_details, _RUNS_READ),
-    "GetRunChildren": _of_workspace("GET", f"{_RUN}/children", Operations.get_children, _RUNS_READ),
-    "GetRunData": _of_workspace("POST", _RUN_DATA, Operations.get_run_data, _RUNS_READ),
-    "LogBatch": Operation("POST", f"{_MLFLOW}/runs/log-batch", Operations.log_batch),
-    "LogToRun": Operation("POST", f"{_MLFLOW}/runs/{{call}}", Operations.log_one),
-    "GetRun": _of_workspace("GET", f"{_MLFLOW}/runs/get", Operations.get_run, _RUNS_READ),
-    "GetMetricHistory": _of_workspace(
-        "GET", f"{_MLFLOW}/metrics/get-history", Operations.get_history, _RUNS_READ
-    ),
-    "GetClouds": Operation(
-        "GET", own_client.CLOUDS, lambda o, _: own_client.get_clouds(o.url, o.key)
-    ),
-    "GetDiscovery": Operation(
-        "GET", own_client.DISCOVERY, lambda o, _: own_client.get_discovery(o.url)
-    ),
-    "ListCode": _of_workspace(
-        "GET", _CODES, lambda _o, _: own_client.list_code(), "codes/versions/read"
-    ),
-    "ListBlobs": Operation("GET", _CONTAINER, Operations.list_blobs, f"{_BLOBS}read"),
-    "GetBlob": Operation("GET", _BLOB, Operations.get_blob, f"{_BLOBS}read"),
-    "HeadBlob": Operation("HEAD", _BLOB, Operations.head_blob, f"{_BLOBS}read"),
-    "PutBlob": Operation("PUT", _BLOB, Operations.put_blob, f"{_BLOBS}write"),
-    "DeleteBlob": Operation("DELETE", _BLOB, Operations.delete_blob, f"{_BLOBS}delete"),
+    **operations_of(Operations),
+    "ListBlobs": Operation("GET", _CONTAINER, lambda o, c: o.blobs.list(c), f"{_BLOBS}read"),
+    "GetBlob": Operation("GET", _BLOB, lambda o, c: o.blobs.get(c), f"{_BLOBS}read"),
+    "HeadBlob": Operation("HEAD", _BLOB, lambda o, c: o.blobs.head(c), f"{_BLOBS}read"),
+    "PutBlob": Operation("PUT", _BLOB, lambda o, c: o.blobs.put(c), f"{_BLOBS}write"),
+    "DeleteBlob": Operation("DELETE", _BLOB, lambda o, c: o.blobs.delete(c), f"{_BLOBS}delete"),
 }

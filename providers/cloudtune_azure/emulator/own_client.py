@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudtune.emulator_kit import CERTIFICATE, Response
-from cloudtune_azure.emulator.calls import answer
+from cloudtune.emulator_kit import CERTIFICATE, Json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -19,7 +18,7 @@ DISCOVERY = "/discovery"
 NAME = "AzureEmulated"
 
 
-def get_clouds(url: str, key: str) -> Response:
+def clouds(url: str, key: str) -> list[Json]:
     """Return the addresses of this cloud, as the manager's metadata describe it.
 
     The client reaches blobs at ``https://ACCOUNT.blob.SUFFIX``. This suffix makes all before the
@@ -27,38 +26,21 @@ def get_clouds(url: str, key: str) -> Response:
     """
     storage = f"core.emulator:{key}@{url.partition('://')[2]}"
     url = f"{url}/"
-    return answer(
-        [
-            {
-                "name": NAME,
-                "portal": "https://portal.azure.com",
-                "resourceManager": url,
-                "authentication": {"loginEndpoint": url, "audiences": [url], "tenant": "common"},
-                "suffixes": {"storage": storage},
-            }
-        ]
-    )
-
-
-def get_discovery(url: str) -> Response:
-    """Return the addresses of a workspace's own services."""
-    return answer({"api": url, "history": url})
+    return [
+        {
+            "name": NAME,
+            "portal": "https://portal.azure.com",
+            "resourceManager": url,
+            "authentication": {"loginEndpoint": url, "audiences": [url], "tenant": "common"},
+            "suffixes": {"storage": storage},
+        }
+    ]
 
 
 def password(environ: WSGIEnvironment) -> str | None:
     """Return the password of a request for blobs, which is the emulator's key."""
     scheme, _, text = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
     return b64decode(text).decode().partition(":")[2] if scheme == "Basic" else None
-
-
-def list_code() -> Response:
-    """Return no version of code with this hash, so that it is uploaded (sweep_submit_minimal)."""
-    return answer({"value": []})
-
-
-def list_secrets() -> Response:
-    """Return a key of the storage account, whose signatures nothing checks."""
-    return answer({"secretsType": "AccountKey", "key": b64encode(b"emulated").decode()})
 
 
 def trusting(folder: Path, url: str) -> dict[str, str]:

@@ -14,39 +14,25 @@ from cloudtune_azure.emulator.times import duration_seconds, iso
 _DEFAULTS: Json = {**views.DEFAULTS, "earlyTermination": None}
 _LIMITS = ("timeout", "maxTotalTrials", "maxConcurrentTrials", "trialTimeout")
 _TRIAL: Json = {"codeId": None, "environmentVariables": {}, "distribution": None}
-_SINCE = {
-    **views.SINCE,
-    "2022-12": (*views.SINCE["2022-12"], "samplingAlgorithm.logbase"),
-    "2023-02": ("notificationSetting", "queueSettings", "trial.resources.locations"),
-    "2023-04": (
-        *("secretsConfiguration", "trial.resources.maxInstanceCount"),
-        "outputs.*.autoDeleteSetting",
-    ),
-}
-"""The fields that sweeps have since a version of the API, by recordings of 2022 and 2023."""
 
 
 def sweep(sweep_: Sweep, url: str, version: str) -> Json:
     """Return a sweep as an answer has it in a version of the API."""
     request = sweep_.request
-    properties: Json = {**_DEFAULTS, **request}
-    properties["displayName"] = request.get("displayName") or sweep_.name
-    properties["status"] = sweep_.state
-    properties["tags"] = {**(request.get("tags") or {}), **_tags(sweep_, url, version)}
-    properties["properties"] = _properties(sweep_)
-    properties["services"] = {"Studio": views.service("Studio", views.studio(sweep_))}
-    properties["limits"] = {**dict.fromkeys(_LIMITS), **(request.get("limits") or {})}
     objective: Json = request["objective"]
-    properties["objective"] = {**objective, "goal": str(objective["goal"]).capitalize()}
     algorithm: Json = request["samplingAlgorithm"]
-    properties["samplingAlgorithm"] = {**_algorithm(algorithm), **algorithm}
     trial: Json = request["trial"]
     resources: Json = trial.get("resources") or {}
-    properties["trial"] = {**_TRIAL, **trial, "resources": {**views.RESOURCES, **resources}}
-    properties |= views.inputs_and_outputs(sweep_)
-    views.drop_newer(properties, version, _SINCE)
-    path = f"{sweep_.workspace}/jobs/{sweep_.name}"
-    return views.resource(path, "jobs", properties, sweep_.created, is_asset=False)
+    own: Json = {
+        "tags": {**(request.get("tags") or {}), **_tags(sweep_, url, version)},
+        "properties": _properties(sweep_),
+        "services": {"Studio": views.service("Studio", views.studio(sweep_))},
+        "limits": {**dict.fromkeys(_LIMITS), **(request.get("limits") or {})},
+        "objective": {**objective, "goal": str(objective["goal"]).capitalize()},
+        "samplingAlgorithm": {**_algorithm(algorithm), **algorithm},
+        "trial": {**_TRIAL, **trial, "resources": {**views.RESOURCES, **resources}},
+    }
+    return views.describe(sweep_, _DEFAULTS, own, version)
 
 
 def children(sweep_: Sweep) -> Json:

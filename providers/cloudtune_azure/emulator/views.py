@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -42,16 +41,17 @@ RESOURCES: Json = {
 }
 SINCE = {
     "2022-10": ("autologgerSettings", "services.*.nodes"),
-    "2022-12": ("outputs.*.assetName", "outputs.*.assetVersion"),
-    "2023-02": ("notificationSetting", "queueSettings", "resources.locations"),
+    "2022-12": ("outputs.*.assetName", "outputs.*.assetVersion", "samplingAlgorithm.logbase"),
+    "2023-02": (
+        *("notificationSetting", "queueSettings"),
+        *("resources.locations", "trial.resources.locations"),
+    ),
     "2023-04": (
-        *("secretsConfiguration", "resources.maxInstanceCount"),
-        "outputs.*.autoDeleteSetting",
+        *("secretsConfiguration", "outputs.*.autoDeleteSetting"),
+        *("resources.maxInstanceCount", "trial.resources.maxInstanceCount"),
     ),
 }
 """The fields that jobs have since a version of the API, by recordings of 2022 and 2023."""
-
-
 _COMMAND_LIMITS: Json = {"timeout": None, "jobLimitsType": "Command"}
 _QUEUE: Json = {"jobTier": "Standard", "priority": None}
 
@@ -90,40 +90,48 @@ def resource(
 def job(job_: Job, url: str, version: str) -> Json:
     """Return a job as an answer has it in a version of the API."""
     request = job_.request
-    properties: Json = {**_DEFAULTS, **request}
-    properties["displayName"] = request.get("displayName") or job_.name
-    properties["status"] = job_.state
-    properties["tags"] = {**(request.get("tags") or {}), **_system_tags(job_), **job_.run_tags}
-    properties["properties"] = _job_properties(job_)
-    properties["services"] = _services(job_, url)
+    resources: Json = request.get("resources") or {}
+    services = {"Tracking": service("Tracking", tracking(job_, url))}
+    own: Json = {
+        "tags": {**(request.get("tags") or {}), **_system_tags(job_), **job_.run_tags},
+        "properties": _job_properties(job_),
+        "services": services | {"Studio": service("Studio", studio(job_))},
+        "environmentVariables": request.get("environmentVariables"),
+        "resources": {**RESOURCES, "shmSize": "2g", **resources},
+    }
     for name, defaults in (("limits", _COMMAND_LIMITS), ("queueSettings", _QUEUE)):
         if request.get(name) is not None:
-            properties[name] = {**defaults, **request[name]}
-    if "environmentVariables" not in request:
-        properties["environmentVariables"] = None
-    properties["resources"] = {**RESOURCES, "shmSize": "2g", **(request.get("resources") or {})}
-    properties |= inputs_and_outputs(job_)
-    drop_newer(properties, version, SINCE)
-    path = f"{job_.workspace}/jobs/{job_.name}"
-    return resource(path, "jobs", properties, job_.created, is_asset=False)
+            own[name] = {**defaults, **request[name]}
+    return describe(job_, _DEFAULTS, own, version)
 
 
-def inputs_and_outputs(job_: Job | Sweep) -> Json:
-    """Return the inputs and outputs of a job, with the output that each has."""
-    inputs: Json = job_.request.get("inputs") or {}
+def describe(job_: Job | Sweep, defaults: Json, own: Json, version: str) -> Json:
+    """Return a job in a version of the API.
+
+    Args:
+        job_: The job.
+        defaults: What it has if its request has not.
+        own: What it has whatever its request has.
+        version: The version.
+    """
+    request = job_.request
+    inputs: Json = request.get("inputs") or {}
     default = {"jobOutputType": "uri_folder", "uri": artifacts(job_.name)}
-    outputs: Json = {**(job_.request.get("outputs") or {}), "default": default}
-    return {
+    outputs: Json = {**(request.get("outputs") or {}), "default": default}
+    properties: Json = {
+        **defaults,
+        **request,
+        **own,
+        "displayName": request.get("displayName") or job_.name,
+        "status": job_.state,
         "inputs": {name: _input(each) for name, each in inputs.items()},
         "outputs": {name: _output(each) for name, each in outputs.items()},
     }
-
-
-def drop_newer(properties: Json, version: str, since: Mapping[str, Sequence[str]]) -> None:
-    """Remove the fields that a job has only since a later version of the API."""
-    for first, fields in since.items():
+    for first, fields in SINCE.items():
         for field in fields if version < first else ():
             _drop(properties, field.split("."))
+    path = f"{job_.workspace}/jobs/{job_.name}"
+    return resource(path, "jobs", properties, job_.created, is_asset=False)
 
 
 def artifacts(name: str) -> str:
@@ -195,11 +203,6 @@ def _system_tags(job_: Job) -> Json:
     nodes = {"PreparingNodeCount": 0, "RunningNodeCount": 0, "CurrentNodeCount": 0}
     status = json.dumps({"AllocationState": "steady", **nodes}, separators=(",", ":"))
     return {"_aml_system_ComputeTargetStatus": status}
-
-
-def _services(job_: Job, url: str) -> Json:
-    tracked = service("Tracking", tracking(job_, url))
-    return {"Tracking": tracked, "Studio": service("Studio", studio(job_))}
 
 
 def studio(job_: Job | Sweep) -> str:

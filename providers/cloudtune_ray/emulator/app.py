@@ -89,4 +89,9 @@ class RayApp(App):
         name, operation, names = found
         self.calls.add("client", name)
         call = Call.read(environ, path, {key: unquote(text) for key, text in names.items()})
-        return self.carry_out(name, lambda: self._operations.carry_out(operation, call))
+
+        def respond() -> Response:
+            with self._operations.context.lock:
+                return operation.carry_out(self._operations, call)
+
+        return self.carry_out(name, respond)

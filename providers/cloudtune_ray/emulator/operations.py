@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from cloudtune.emulator_kit import (
     Delays,
     FaultPlan,
     Response,
-    Route,
     app,
     json_response,
+    operation,
+    operations_of,
 )
 from cloudtune_ray.emulator.errors import (
     bad_request,
@@ -34,6 +34,16 @@ from cloudtune_ray.emulator.session import Session
 from cloudtune_ray.emulator.state import Job, Node
 
 VERSION = "2.60.0"
+EFFECTS = (FORGET_PACKAGES, RESTART_HEAD, OUT_OF_MEMORY)
+"""Effects on a trial that only this emulator has."""
+NOT_DRIVEN: Mapping[str, str] = {
+    "stop_early": "Ray Jobs do not stop early",
+    "no_metric": "Ray Jobs have no metrics",
+}
+"""Effects that are impossible for jobs, and why."""
+NOT_MANAGED: Mapping[str, str] = {}
+_PACKAGE = "/api/packages/(?P<protocol>gcs)/{name}"
+_JOB = "/api/jobs/{id}"
 
 
 class Operations(app.Operations[Jobs, Any]):
@@ -45,16 +55,8 @@ class Operations(app.Operations[Jobs, Any]):
         jobs = Jobs(delays, lock, self.session)
         super().__init__(Context(folder, delays, faults, jobs, lock))
 
-    def carry_out(self, operation: Operation, call: Call) -> Response:
-        """Return the response to a call.
-
-        Raises:
-            ServiceError: If Ray would refuse.
-        """
-        with self.context.lock:
-            return operation.carry_out(self)(call)
-
-    def version(self, _call: Call) -> Response:
+    @operation("GET", "/api/version")
+    def get_version(self, _call: Call) -> Response:
         """GET /api/version (job_head.py, get_version)."""
         return json_response(
             {
@@ -65,12 +67,14 @@ class Operations(app.Operations[Jobs, Any]):
             }
         )
 
+    @operation("GET", _PACKAGE)
     def get_package(self, call: Call) -> Response:
         """GET /api/packages/{protocol}/{name} (job_head.py, get_package)."""
         if call.names["name"] not in self.session.packages:
             raise not_found(f"Package gcs://{call.names['name']} does not exist")
         return Response(200)
 
+    @operation("PUT", _PACKAGE)
     def put_package(self, call: Call) -> Response:
         """PUT /api/packages/{protocol}/{name} (job_head.py, upload_package)."""
         if len(call.body) >= MAX_PACKAGE:  # packaging.py, GCS_STORAGE_MAX_SIZE
@@ -78,7 +82,8 @@ class Operations(app.Operations[Jobs, Any]):
         self.session.packages[call.names["name"]] = call.body
         return Response(200)
 
-    def submit(self, call: Call) -> Response:
+    @operation("POST", "/api/jobs/")
+    def submit_job(self, call: Call) -> Response:
         """POST /api/jobs/ (job_head.py and job_agent.py, submit_job)."""
         request = read_request(call.body)
         name = request.get("submission_id") or f"raysubmit_{secrets.token_hex(8)}"
@@ -97,14 +102,17 @@ class Operations(app.Operations[Jobs, Any]):
         self.context.jobs.launch(job)
         return json_response({"job_id": name, "submission_id": name})
 
+    @operation("GET", "/api/jobs/")
     def list_jobs(self, _call: Call) -> Response:
         """GET /api/jobs/ (job_head.py, list_jobs)."""
         return json_response([job.describe() for job in self.session.jobs.values()])
 
+    @operation("GET", _JOB)
     def get_job(self, call: Call) -> Response:
         """GET /api/jobs/{id} (job_head.py, get_job_info)."""
         return json_response(self._job(call).describe())
 
+    @operation("POST", f"{_JOB}/stop")
     def stop_job(self, call: Call) -> Response:
         """POST /api/jobs/{id}/stop: false if it has ended (job_manager.py, stop_job)."""
         job = self._job(call)
@@ -113,6 +121,7 @@ class Operations(app.Operations[Jobs, Any]):
             return json_response({"stopped": True})
         return json_response({"stopped": False})
 
+    @operation("DELETE", _JOB)
     def delete_job(self, call: Call) -> Response:
         """DELETE /api/jobs/{id}, only of an ended one (job_manager.py, delete_job)."""
         job = self._job(call)
@@ -124,7 +133,8 @@ class Operations(app.Operations[Jobs, Any]):
         del self.session.jobs[job.id]
         return json_response({"deleted": True})
 
-    def get_logs(self, call: Call) -> Response:
+    @operation("GET", f"{_JOB}/logs")
+    def get_job_logs(self, call: Call) -> Response:
         """GET /api/jobs/{id}/logs: the whole log, from its node (job_head.py, get_job_logs)."""
         job = self._job(call)
         if job.node is None:
@@ -134,11 +144,13 @@ class Operations(app.Operations[Jobs, Any]):
         text = job.log.read_text("utf-8", "replace") if job.log.exists() else ""
         return json_response({"logs": text})
 
+    @operation("GET", "/api/v0/nodes")
     def list_nodes(self, _call: Call) -> Response:
         """GET /api/v0/nodes (state_head.py; also dead nodes)."""
         rows = [node.describe() for node in self.session.nodes]
         return json_response({"result": True, "msg": "", "data": {"result": {"result": rows}}})
 
+    @operation("GET", "/api/v0/logs/file")
     def get_log_file(self, call: Call) -> Response:
         """GET /api/v0/logs/file: the last lines of a file (state_head.py and log_agent.py)."""
         query = call.query
@@ -166,34 +178,4 @@ class Operations(app.Operations[Jobs, Any]):
         return next((node for node in self.session.nodes if node.id == id_), None)
 
 
-@dataclass(frozen=True)
-class Operation(Route):
-    """A route, and what carries it out."""
-
-    carry_out: Callable[[Operations], Callable[[Call], Response]]
-
-
-EFFECTS = (FORGET_PACKAGES, RESTART_HEAD, OUT_OF_MEMORY)
-"""Effects on a trial that only this emulator has."""
-NOT_DRIVEN: Mapping[str, str] = {
-    "stop_early": "Ray Jobs do not stop early",
-    "no_metric": "Ray Jobs have no metrics",
-}
-"""Effects that are impossible for jobs, and why."""
-NOT_MANAGED: Mapping[str, str] = {}
-_PACKAGE = "/api/packages/(?P<protocol>gcs)/{name}"
-_JOB = "/api/jobs/{id}"
-
-OPERATIONS: Mapping[str, Operation] = {
-    "GetVersion": Operation("GET", "/api/version", lambda o: o.version),
-    "GetPackage": Operation("GET", _PACKAGE, lambda o: o.get_package),
-    "PutPackage": Operation("PUT", _PACKAGE, lambda o: o.put_package),
-    "SubmitJob": Operation("POST", "/api/jobs/", lambda o: o.submit),
-    "ListJobs": Operation("GET", "/api/jobs/", lambda o: o.list_jobs),
-    "GetJob": Operation("GET", _JOB, lambda o: o.get_job),
-    "StopJob": Operation("POST", f"{_JOB}/stop", lambda o: o.stop_job),
-    "DeleteJob": Operation("DELETE", _JOB, lambda o: o.delete_job),
-    "GetJobLogs": Operation("GET", f"{_JOB}/logs", lambda o: o.get_logs),
-    "ListNodes": Operation("GET", "/api/v0/nodes", lambda o: o.list_nodes),
-    "GetLogFile": Operation("GET", "/api/v0/logs/file", lambda o: o.get_log_file),
-}
+OPERATIONS = operations_of(Operations)
