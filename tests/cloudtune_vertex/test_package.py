@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune_vertex.uploads import write_bundle, write_package
+from cloudtune.provider.packed_code import write_bundle
+from cloudtune_vertex.uploads import write_package
 
 FILES = {
     "cloudtune_launch.py": (
