@@ -1,7 +1,8 @@
 """The states of Azure's jobs as cloudtune's.
 
-The words are those of ``JobStatus`` in the REST API 2024-04-01. Recordings have Starting, Queued,
-Preparing, Running, Completed and Failed (tests/recordings/azure).
+The words are those of ``JobStatus`` in the REST API 2024-04-01, but for Unknown, which is unknown
+here, too. Recordings have Starting, Queued, Preparing, Running, Completed and Failed
+(tests/recordings/azure).
 """
 
 from __future__ import annotations

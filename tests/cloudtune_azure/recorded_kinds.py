@@ -45,7 +45,9 @@ def _resource(item: Mapping[str, Any]) -> str:
 
 def _fields(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Yield the paths of the fields that are set, with their types."""
-    if is_map(value):
+    if path == ".properties.searchSpace":  # its fields are named and typed by users
+        yield path, "dict"
+    elif is_map(value):
         for key, each in value.items():
             yield from _fields(each, f"{path}.{key}")
     elif is_list(value):

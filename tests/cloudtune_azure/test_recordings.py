@@ -35,8 +35,8 @@ OTHER_COMPUTE = {"local", "adf"}
 """Kinds of compute that the emulator does not have: the user's machine, and data factories."""
 STATES = ("Starting", "Queued", "Running", "CancelRequested")
 """The states of a job that has not ended, in their order."""
-BEFORE_RUNNING = {"NotStarted", "Provisioning", "Preparing"}
-"""States that the emulator does not have; those with Starting or Queued are compared."""
+UNKNOWN = {"Unknown", "Scheduled"}
+"""States of which the client knows no meaning."""
 ENDED = {"Completed", "Failed", "Canceled"}
 QUEUED = "_aml_system_ComputeTargetStatus"
 """A tag of jobs that have been queued."""
@@ -201,8 +201,8 @@ class Replay:
         wanted = {**answered, "status": state}
         return self._emulator.steps.until(
             lambda: self._emulator.ask("GET", url),
-            lambda found: is_reached(found.get_json()["properties"], wanted),
-            is_past=lambda found: age(state) < age(found.get_json()["properties"]["status"]),
+            lambda found: found.status_code >= 300 or is_reached(properties_of(found), wanted),
+            is_past=lambda found: age(state) < age(properties_of(found)["status"]),
         )
 
     def _cancel(self, name: str, parts: SplitResult, answered: Mapping[str, Any]) -> None:
@@ -245,7 +245,9 @@ class Replay:
         operation = kind_of(item)
         status = getattr(answer, "status_code", None) or answer.status
         if status != item["status"]:
-            yield f"{operation}: status {status}, not {item['status']}"
+            content = answer.get_json(silent=True) if hasattr(answer, "get_json") else None
+            reason = ((content or {}).get("error") or {}).get("message", "")
+            yield f"{operation}: status {status}, not {item['status']} {reason}".rstrip()
             return
         headers = {name.lower() for name, _ in answer.headers}
         for name in _OWN_HEADERS:
@@ -267,9 +269,15 @@ def is_reached(answered: Mapping[str, Any], recorded_: Mapping[str, Any]) -> boo
 def state_for(answered: Mapping[str, Any]) -> str:
     """Return the state of the emulator with which a recorded job is compared."""
     state = str(answered["status"])
-    if state in BEFORE_RUNNING:
-        return queued(answered)
-    return "Running" if state == "Finalizing" else state
+    if state in ENDED.union(STATES):
+        return state
+    is_running = state in {"Finalizing", "NotResponding"} or answered["jobType"] == "Sweep"
+    return "Running" if is_running else queued(answered)
+
+
+def properties_of(found: Any) -> dict[str, Any]:
+    """Return the properties in an answer of the emulator."""
+    return dict(found.get_json()["properties"])
 
 
 def queued(answered: Mapping[str, Any]) -> str:
@@ -371,8 +379,9 @@ def test_the_client_reads_recorded_jobs_and_errors(item: tuple[str, int, dict[st
         )
         return
     word = response.status(answer)
+    is_known = response.trial_state(answer) != "unknown"
     recorded.agree(
-        status=(word if response.trial_state(answer) != "unknown" else "unknown", word),
+        status=(word if is_known else "unknown", "unknown" if word in UNKNOWN else word),
         ended=(response.has_ended(answer), word in ENDED),
     )
 

@@ -49,6 +49,10 @@ def test_values_are_those_of_their_expressions() -> None:
             "q": ["quniform", [0, 1, 0.25]],
             "n": ["qloguniform", [0, 5, 1]],
             "r": ["randint", [3]],
+            "z": ["normal", [5, 0.1]],
+            "y": ["lognormal", [0, 1]],
+            "k": ["qnormal", [5, 1, 2]],
+            "j": ["qlognormal", [1, 1, 3]],
             "c": ["choice", [[2, "2", "a"]]],
         }
     )
@@ -57,6 +61,11 @@ def test_values_are_those_of_their_expressions() -> None:
         assert each["q"] in {0, 0.25, 0.5, 0.75, 1}
         assert each["n"] == int(each["n"])
         assert each["r"] in {0, 1, 2}
+        assert 4 < each["z"] < 6
+        assert each["y"] > 0
+        assert each["k"] % 2 == 0
+        assert each["j"] % 3 == 0
+    assert len({each["z"] for each in drawn}) == len(drawn)
     assert {repr(each["c"]) for each in drawn} == {"2", "'2'", "'a'"}
 
 
@@ -83,7 +92,8 @@ NO_SWEEPS: list[dict[str, Any]] = [
     {"searchSpace": {}},
     {"searchSpace": {"x": ["uniform", 3]}},
     {"searchSpace": {"x": ["choice", [[]]]}},
-    {"searchSpace": {"x": ["normal", [0, 1]]}},
+    {"searchSpace": {"x": ["normal", [0, 0]]}},
+    {"searchSpace": {"x": ["gamma", [0, 1]]}},
     {"searchSpace": {"x": ["uniform", []]}},
     {"searchSpace": {"x": ["loguniform", ["a", 1]]}},
     {"searchSpace": {"x": ["randint", ["a"]]}},

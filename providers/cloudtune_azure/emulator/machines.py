@@ -1,4 +1,4 @@
-"""The clusters and datastores of a workspace, and the machines and quota of each region."""
+"""The clusters, datastores and environments of a workspace; the machines and quota of a region."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from cloudtune_azure.emulator.blobs import ACCOUNT, DEFAULT_DATASTORE
 _MACHINE = "Standard_DS2_v2"
 _CORES = 2
 _QUOTA = 200
+NO_NAME = "CliV2AnonymousEnvironment"
+"""The name of the environments that clients register without one."""
 
 
 def compute(path: str) -> Json:
@@ -87,3 +89,18 @@ def datastore(path: str) -> Json:
         "serviceDataAccessAuthIdentity": "None",
     }
     return views.resource(path, "datastores", properties, time.time())
+
+
+def environment(path: str) -> Json:
+    """Return a version of an environment: an image, as those that Microsoft maintains."""
+    properties = {
+        "description": None,
+        "tags": {},
+        "properties": {},
+        "isArchived": False,
+        "isAnonymous": False,
+        "environmentType": "Curated",
+        "image": "mcr.microsoft.com/azureml/emulated",
+        "osType": "Linux",
+    }
+    return views.resource(path, "environments/versions", properties, time.time())

@@ -129,13 +129,26 @@ class Operations(app.Operations[Jobs, Tuner]):
         """Return the default datastore."""
         return answer({"value": [machines.datastore(f"{call.path}/{DEFAULT_DATASTORE}")]})
 
-    @_of_workspace("GET", f"/codes{_ASSET}", "codes/versions/read", name="GetCode")
-    @_of_workspace("GET", f"/environments{_ASSET}", "environments/read", name="GetEnvironment")
-    def get_asset(self, call: Call) -> Response:
-        """Return a version of code or of an environment."""
+    @_of_workspace("GET", f"/codes{_ASSET}", "codes/versions/read")
+    def get_code(self, call: Call) -> Response:
+        """Return a version of code."""
         if call.path not in self._assets:
             raise asset_not_found(call.path, call.names["name"], call.names["version"])
         return answer(self._assets[call.path])
+
+    @_of_workspace("GET", f"/environments{_ASSET}", "environments/read")
+    def get_environment(self, call: Call) -> Response:
+        """Return a version of an environment; each name but that of those without one has all."""
+        if call.path in self._assets or call.names["name"] == machines.NO_NAME:
+            return self.get_code(call)
+        return answer(machines.environment(call.path))
+
+    @_of_workspace("GET", "/environments/{name}/versions", "environments/read")
+    def list_environments(self, call: Call) -> Response:
+        """Return the versions of an environment, the newest first; 1 if none is registered."""
+        known = [each for path, each in self._assets.items() if path.startswith(f"{call.path}/")]
+        found = known[::-1] or [machines.environment(f"{call.path}/1")]
+        return answer({"value": found[: int(call.query.get("$top", len(found)))]})
 
     @_of_workspace("PUT", f"/codes{_ASSET}", "codes/versions/write")
     def put_code(self, call: Call) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from statistics import NormalDist
 from typing import Any
 
 from cloudtune.emulator_kit import Json, Study, is_list, is_map
@@ -19,8 +20,15 @@ _ALGORITHMS = {"random": "random", "grid": "grid", "bayesian": "bayesian"}
 _RULES = {"bandit": "bandit", "medianstopping": "median"}
 _BAYESIAN = frozenset({"choice", "uniform", "quniform"})
 """What Bayesian sampling supports (azuremlsdk, bayesian_parameter_sampling, read 2026-11-30)."""
-_ARGUMENTS = {"randint": 1, "uniform": 2, "loguniform": 2, "quniform": 3, "qloguniform": 3}
+_NORMAL = frozenset({"normal", "lognormal", "qnormal", "qlognormal"})
+_ARGUMENTS = {
+    "randint": 1,
+    **dict.fromkeys(("uniform", "loguniform", "normal", "lognormal"), 2),
+    **dict.fromkeys(("quniform", "qloguniform", "qnormal", "qlognormal"), 3),
+}
 """How many numbers each expression but choice has."""
+_TAIL = 1e-6
+"""Chosen: the probability beyond which no value of a normal distribution is drawn, on each side."""
 
 
 def study_of(request: Json) -> Study:
@@ -93,6 +101,8 @@ def _definitions(
                         yield key, {"when": {name: [index]}, **each}
     elif kind == "randint":
         yield name, {"type": "int", "min": 0, "max": arguments[0] - 1}
+    elif kind in _NORMAL:  # the probability of a lower value is drawn
+        yield name, {"type": "float", "min": _TAIL, "max": 1 - _TAIL}
     else:
         low, high = arguments[:2]
         is_log = "log" in kind
@@ -112,6 +122,9 @@ def _value(name: str, expression: list[Any], assignment: Mapping[str, Any]) -> A
             key: _value(f"{name}.{drawn}.{key}", inner, assignment) if is_list(inner) else inner
             for key, inner in option.items()
         }
+    if kind in _NORMAL:
+        drawn = NormalDist(arguments[0], arguments[1]).inv_cdf(drawn)
+        drawn = math.exp(drawn) if "log" in kind else drawn
     return round(drawn / arguments[2]) * arguments[2] if kind.startswith("q") else drawn
 
 
@@ -129,6 +142,7 @@ def _parts(name: str, expression: Any) -> tuple[str, list[Any]]:
             type(each) in {int, float} for each in arguments
         )
         is_valid = is_valid and (not kind.startswith("q") or arguments[2] > 0)
+        is_valid = is_valid and (kind not in _NORMAL or arguments[1] > 0)
     if not is_valid:
         raise bad_argument(f"The arguments of {kind}, the expression of {name}, are invalid.")
     return kind, arguments

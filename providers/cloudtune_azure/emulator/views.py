@@ -6,10 +6,11 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from cloudtune.emulator_kit import Json, is_map
+from cloudtune.emulator_kit import Json
 from cloudtune_azure.emulator.blobs import ARTIFACTS, artifacts_folder
 from cloudtune_azure.emulator.state import STARTING, Job, Sweep
 from cloudtune_azure.emulator.times import iso, plain
+from cloudtune_azure.emulator.versions import drop_unknown
 
 SNAPSHOT = "00000000-0000-4000-8000-000000000001"
 _TYPE = "Microsoft.MachineLearningServices/workspaces"
@@ -38,20 +39,8 @@ RESOURCES: Json = {
     "locations": None,
     "properties": None,
     "dockerArgs": None,
+    "dockerArgsList": None,
 }
-SINCE = {
-    "2022-10": ("autologgerSettings", "services.*.nodes"),
-    "2022-12": ("outputs.*.assetName", "outputs.*.assetVersion", "samplingAlgorithm.logbase"),
-    "2023-02": (
-        *("notificationSetting", "queueSettings"),
-        *("resources.locations", "trial.resources.locations"),
-    ),
-    "2023-04": (
-        *("secretsConfiguration", "outputs.*.autoDeleteSetting"),
-        *("resources.maxInstanceCount", "trial.resources.maxInstanceCount"),
-    ),
-}
-"""The fields that jobs have since a version of the API, by recordings of 2022 and 2023."""
 _COMMAND_LIMITS: Json = {"timeout": None, "jobLimitsType": "Command"}
 _QUEUE: Json = {"jobTier": "Standard", "priority": None}
 
@@ -127,9 +116,7 @@ def describe(job_: Job | Sweep, defaults: Json, own: Json, version: str) -> Json
         "inputs": {name: _input(each) for name, each in inputs.items()},
         "outputs": {name: _output(each) for name, each in outputs.items()},
     }
-    for first, fields in SINCE.items():
-        for field in fields if version < first else ():
-            _drop(properties, field.split("."))
+    drop_unknown(properties, version)
     path = f"{job_.workspace}/jobs/{job_.name}"
     return resource(path, "jobs", properties, job_.created, is_asset=False)
 
@@ -236,20 +223,9 @@ def _input(given: Json) -> Json:
 
 def _output(given: Json) -> Json:
     empty = dict.fromkeys(("description", "uri", "assetName", "assetVersion", "autoDeleteSetting"))
+    empty["pathOnCompute"] = None
     return {**empty, "mode": "ReadWriteMount", **given}
 
 
 def _compute(job_: Job | Sweep) -> str:
     return str(job_.request.get("computeId") or "serverless").rpartition("/")[2]
-
-
-def _drop(part: Any, path: list[str]) -> None:
-    """Remove a field, whose path may have ``*`` for any entry."""
-    if not is_map(part):
-        return
-    name, *rest = path
-    if not rest:
-        part.pop(name, None)
-        return
-    for key in list(part) if name == "*" else [name]:
-        _drop(part.get(key), rest)

@@ -22,7 +22,7 @@ PROPERTIES: Mapping[Mode, frozenset[str]] = {
     "driven": _OF_ALL
     | {
         *("codeId", "command", "distribution", "environmentId", "environmentVariables"),
-        *("resources", "autologgerSettings"),
+        "resources",
     },
     "managed": _OF_ALL
     | {"earlyTermination", "objective", "samplingAlgorithm", "searchSpace", "trial"},
