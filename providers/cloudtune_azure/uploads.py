@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudtune.provider import JobContext, Plan, launcher_files
-from cloudtune.provider.packed_code import pack_code
+from cloudtune.provider import JobContext, Plan, launcher_files, pack_code
 from cloudtune.provider.uploads import Uploads, input_folders, upload_inputs
 from cloudtune_azure import launcher_contract
 from cloudtune_azure.client import AzureClient

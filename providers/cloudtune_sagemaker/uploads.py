@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from cloudtune.formats import compact
-from cloudtune.provider import JobContext, Json, Plan, ProviderError, packed_code
+from cloudtune.provider import JobContext, Json, Plan, ProviderError
+from cloudtune.provider import pack_code as pack
 from cloudtune.provider.lookup import uses_launcher
 from cloudtune.provider.trial_files import StoredFile
 from cloudtune.provider.uploads import Uploads, input_folders, upload_inputs, upload_once
@@ -99,7 +100,7 @@ def pack_code(plan: Plan, context: JobContext) -> Path:
             PROVIDER, "another version of cloudtune planned this run; plan the study again"
         )
     files = archive_files(plan.fitted, plan.facts)
-    return packed_code.pack_code(PROVIDER, context, ARCHIVE, files)
+    return pack(PROVIDER, context, ARCHIVE, files)
 
 
 class S3Storage:

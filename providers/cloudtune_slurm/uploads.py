@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from cloudtune.provider import JobContext, Json, Plan, launcher_files
-from cloudtune.provider.packed_code import pack_code
+from cloudtune.provider import JobContext, Json, Plan, launcher_files, pack_code
 from cloudtune_slurm import launcher_contract
 from cloudtune_slurm.host import Host
 from cloudtune_slurm.layout import COMPLETE

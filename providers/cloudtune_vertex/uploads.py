@@ -20,9 +20,10 @@ from cloudtune.provider import (
     Plan,
     if_found,
     launcher_files,
+    pack_code,
     write_archive,
+    write_bundle,
 )
-from cloudtune.provider.packed_code import pack_code, write_bundle
 from cloudtune.provider.uploads import (
     Uploads,
     delete_each,

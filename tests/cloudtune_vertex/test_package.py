@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune.provider.packed_code import write_bundle
+from cloudtune.provider import write_bundle
 from cloudtune_vertex.uploads import write_package
 
 FILES = {

@@ -129,6 +129,13 @@ class Blobs:
         if folder.is_dir():
             shutil.copytree(folder, target, dirs_exist_ok=True)
 
+    def publish_log(self, job: str, log: Path) -> None:
+        """Make the log of a job a blob; a job that is created again replaces it."""
+        path = self.path(ARTIFACTS, log_blob(job))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(log)
+
     def _names(self, container: str) -> Iterator[tuple[str, Path]]:
         folder = self.path(container)
         for path in sorted(folder.rglob("*")):
@@ -163,6 +170,11 @@ def _write(path: Path, call: Call) -> None:
 def artifacts_folder(job: str) -> str:
     """Return the folder of a job's logs and outputs in `ARTIFACTS` (recorded)."""
     return f"ExperimentRun/dcid.{job}"
+
+
+def log_blob(job: str) -> str:
+    """Return the blob with the log of a job in `ARTIFACTS`."""
+    return f"{artifacts_folder(job)}/user_logs/std_log.txt"
 
 
 def _headers(path: Path) -> list[tuple[str, str]]:

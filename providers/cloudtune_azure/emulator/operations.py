@@ -31,7 +31,7 @@ from cloudtune_azure.emulator.blobs import (
     ARTIFACTS,
     DEFAULT_DATASTORE,
     Blobs,
-    artifacts_folder,
+    log_blob,
 )
 from cloudtune_azure.emulator.calls import JOB, WORKSPACE_ID, Call, answer, check_job
 from cloudtune_azure.emulator.errors import asset_not_found, bad_argument, job_not_found
@@ -49,6 +49,7 @@ NOT_DRIVEN: Mapping[str, str] = {
 """Effects that are impossible for jobs, and why."""
 NOT_MANAGED: Mapping[str, str] = {}
 _ASSET = "/{name}/versions/{version}"
+_NOT_SET = ("intellectualProperty", "autoDeleteSetting")
 _MLFLOW = f"(?i)/mlflow/v1.0{WORKSPACE_ID}/api/2.0/mlflow"
 _HISTORY = f"(?i)/history/v1.0{WORKSPACE_ID}"
 _REGION = (
@@ -174,8 +175,7 @@ class Operations(app.Operations[Jobs, Tuner]):
         properties: Json = {**empty, **given, "environmentType": "UserCreated", "osType": "Linux"}
         if call.version >= "2023":
             properties |= {"provisioningState": "Succeeded", "autoRebuild": "Disabled"}
-            properties |= {"stage": "Logged", "intellectualProperty": None}
-            properties["autoDeleteSetting"] = None
+            properties |= {"stage": "Logged", **dict.fromkeys(_NOT_SET)}
         return self._put(call, "environments/versions", properties)
 
     @_of_workspace("POST", f"/codes{_ASSET}/startPendingUpload", "codes/versions/write")
@@ -222,7 +222,7 @@ class Operations(app.Operations[Jobs, Tuner]):
         job = Job(name, call.workspace, given, folder, folder / "log.txt")
         job.fault = self.context.faults.next_trial()
         self.jobs[name] = job
-        self._publish_log(job)
+        self.blobs.publish_log(job.name, job.log)
         self.context.jobs.launch(job)
         return job
 
@@ -239,7 +239,7 @@ class Operations(app.Operations[Jobs, Tuner]):
 
     def _add_child(self, job: Job) -> None:
         self.jobs[job.name] = job
-        self._publish_log(job)
+        self.blobs.publish_log(job.name, job.log)
 
     @_of_workspace("GET", "/jobs/{name}", "jobs/read")
     def get_job(self, call: Call) -> Response:
@@ -294,7 +294,7 @@ class Operations(app.Operations[Jobs, Tuner]):
         job = self._job(call)
         if isinstance(job, Sweep):
             return answer(views.details(job, ""))
-        log = f"{self.url}/{ACCOUNT}/{_log_blob(job)}?sig={self.key}"
+        log = f"{self.url}/{ACCOUNT}/{ARTIFACTS}/{log_blob(job.name)}?sig={self.key}"
         return answer(views.details(job, log if job.log.is_file() else ""))
 
     @operation("GET", f"{_HISTORY}/runs/{{name}}/children", _RUNS_READ)
@@ -362,13 +362,6 @@ class Operations(app.Operations[Jobs, Tuner]):
     def _location(self, call: Call) -> tuple[str, str]:
         return "Location", f"{self.url}{call.path}?api-version={call.version}"
 
-    def _publish_log(self, job: Job) -> None:
-        container, _, name = _log_blob(job).partition("/")
-        path = self.blobs.path(container, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.symlink_to(job.log)
-
     def _view(self, job: Job | Sweep, call: Call) -> Json:
         if isinstance(job, Sweep):
             return sweep_views.sweep(job, self.url, call.version)
@@ -387,10 +380,6 @@ class Operations(app.Operations[Jobs, Tuner]):
         if not isinstance(job, Job):
             raise tracking.no_run(run)
         return job
-
-
-def _log_blob(job: Job) -> str:
-    return f"{ARTIFACTS}/{artifacts_folder(job.name)}/user_logs/std_log.txt"
 
 
 OPERATIONS: Mapping[str, Operation] = {
