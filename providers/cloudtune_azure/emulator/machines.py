@@ -93,7 +93,7 @@ def datastore(path: str) -> Json:
 
 def environment(path: str) -> Json:
     """Return a version of an environment: an image, as those that Microsoft maintains."""
-    properties = {
+    properties: Json = {
         "description": None,
         "tags": {},
         "properties": {},

@@ -30,7 +30,8 @@ _LAST_PREVIEW = "2024-04"
 """Later previews have what stable versions have."""
 _STABLE = {
     "2023-04": ("services.*.nodes",),
-    "2023-10": ("notificationSetting", "queueSettings"),
+    "2023-10": ("queueSettings",),
+    "2024-04": ("notificationSetting",),
     "2025-12": (
         *("outputs.*.assetName", "resources.dockerArgsList"),
         "trial.resources.dockerArgsList",
