@@ -25,7 +25,7 @@ from cloudtune.emulator_kit import (
     operation,
     operations_of,
 )
-from cloudtune_azure.emulator import machines, own_client, sweep_views, tracking, views
+from cloudtune_azure.emulator import machines, own_client, sweep_views, views
 from cloudtune_azure.emulator.blobs import (
     ACCOUNT,
     ARTIFACTS,
@@ -35,6 +35,7 @@ from cloudtune_azure.emulator.blobs import (
 )
 from cloudtune_azure.emulator.calls import JOB, WORKSPACE_ID, Call, answer, check_job
 from cloudtune_azure.emulator.errors import asset_not_found, bad_argument, job_not_found
+from cloudtune_azure.emulator.mlflow_calls import RUNS_READ, MlflowCalls
 from cloudtune_azure.emulator.script_jobs import Jobs, missing_binding
 from cloudtune_azure.emulator.state import Job, Sweep
 from cloudtune_azure.emulator.tuner import Tuner
@@ -50,12 +51,10 @@ NOT_DRIVEN: Mapping[str, str] = {
 NOT_MANAGED: Mapping[str, str] = {}
 _ASSET = "/{name}/versions/{version}"
 _NOT_SET = ("intellectualProperty", "autoDeleteSetting")
-_MLFLOW = f"(?i)/mlflow/v1.0{WORKSPACE_ID}/api/2.0/mlflow"
 _HISTORY = f"(?i)/history/v1.0{WORKSPACE_ID}"
 _REGION = (
     "/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices/locations/{location}"
 )
-_RUNS_READ = "Microsoft.MachineLearningServices/workspaces/experiments/runs/read"
 _CONTAINER = f"/{ACCOUNT}/{{container}}"
 _BLOB = f"{_CONTAINER}/{{blob}}"
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/"
@@ -75,7 +74,7 @@ def _of_region(path: str, right: str) -> Callable[[Method], Method]:
     return operation("GET", f"(?i){_REGION}/{path}", right)
 
 
-class Operations(app.Operations[Jobs, Tuner]):
+class Operations(MlflowCalls, app.Operations[Jobs, Tuner]):
     """Carries out operations on emulated workspaces, which share their jobs and assets."""
 
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
@@ -85,7 +84,8 @@ class Operations(app.Operations[Jobs, Tuner]):
         super().__init__(Context(folder, delays, faults, jobs, lock))
         self.url = url
         self.key = key
-        self.jobs: dict[str, Job | Sweep] = {}
+        self.jobs = {}
+        self.nested = {}
         self._assets: dict[str, Json] = {}
         """Codes and environments by their path."""
 
@@ -288,7 +288,7 @@ class Operations(app.Operations[Jobs, Tuner]):
             return Response(200, headers=[("x-ms-response-type", "standard")])
         return answer({}, 202, self._location(call))
 
-    @operation("GET", f"{_HISTORY}/runs/{{name}}/details", _RUNS_READ)
+    @operation("GET", f"{_HISTORY}/runs/{{name}}/details", RUNS_READ)
     def get_run_details(self, call: Call) -> Response:
         """Return a job in run history."""
         job = self._job(call)
@@ -297,41 +297,17 @@ class Operations(app.Operations[Jobs, Tuner]):
         log = f"{self.url}/{ACCOUNT}/{ARTIFACTS}/{log_blob(job.name)}?sig={self.key}"
         return answer(views.details(job, log if job.log.is_file() else ""))
 
-    @operation("GET", f"{_HISTORY}/runs/{{name}}/children", _RUNS_READ)
+    @operation("GET", f"{_HISTORY}/runs/{{name}}/children", RUNS_READ)
     def get_run_children(self, call: Call) -> Response:
         """Return the children of a job in run history, on one page."""
         job = self._job(call)
         return answer(sweep_views.children(job) if isinstance(job, Sweep) else {"value": []})
 
-    @operation("POST", f"{_HISTORY}/rundata", _RUNS_READ)
+    @operation("POST", f"{_HISTORY}/rundata", RUNS_READ)
     def get_run_data(self, call: Call) -> Response:
         """Return a job in run history, by its name in the body."""
         job = self._find(str(call.content.get("runId")))
         return answer({"runMetadata": views.details(job, ""), "runDefinition": None})
-
-    @operation("POST", f"{_MLFLOW}/runs/log-batch")
-    def log_batch(self, call: Call) -> Response:
-        """Add values and tags to a run."""
-        content = call.content
-        return answer(tracking.log_batch(self._run(str(content.get("run_id"))), content))
-
-    @operation("POST", f"{_MLFLOW}/runs/{{call}}")
-    def log_to_run(self, call: Call) -> Response:
-        """Add a metric, a parameter or a tag to a run, or end it."""
-        content = call.content
-        run = self._run(str(content.get("run_id") or content.get("run_uuid")))
-        return answer(tracking.log(run, call.names["call"], content))
-
-    @operation("GET", f"{_MLFLOW}/runs/get", _RUNS_READ)
-    def get_run(self, call: Call) -> Response:
-        """Return a run."""
-        return answer(tracking.get_run(self._run(call.query.get("run_id", ""))))
-
-    @operation("GET", f"{_MLFLOW}/metrics/get-history", _RUNS_READ)
-    def get_metric_history(self, call: Call) -> Response:
-        """Return all values of a metric of a run."""
-        run = self._run(call.query.get("run_id", ""))
-        return answer(tracking.get_history(run, call.query.get("metric_key", "")))
 
     @_of_workspace("GET", "/codes/{name}/versions", "codes/versions/read")
     def list_code(self, _call: Call) -> Response:
@@ -375,14 +351,9 @@ class Operations(app.Operations[Jobs, Tuner]):
             raise job_not_found(name)
         return self.jobs[name]
 
-    def _run(self, run: str) -> Job:
-        job = self.jobs.get(run)
-        if not isinstance(job, Job):
-            raise tracking.no_run(run)
-        return job
-
 
 OPERATIONS: Mapping[str, Operation] = {
+    **operations_of(MlflowCalls),
     **operations_of(Operations),
     "ListBlobs": Operation("GET", _CONTAINER, lambda o, c: o.blobs.list(c), f"{_BLOBS}read"),
     "GetBlob": Operation("GET", _BLOB, lambda o, c: o.blobs.get(c), f"{_BLOBS}read"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cloudtune.emulator_kit import Fields, Json, problem
 from cloudtune_azure.emulator.errors import ServiceError, mlflow_error
-from cloudtune_azure.emulator.state import CANCELED, COMPLETED, FAILED, Job
+from cloudtune_azure.emulator.state import CANCELED, COMPLETED, FAILED, Job, Sweep
 
 MAX_METRICS = 1000
 """The values that one batch may have."""
@@ -26,7 +26,8 @@ _SINGLE = {"log-metric": "metrics", "log-parameter": "params", "set-tag": "tags"
 """The calls that log one of what a batch has lists of."""
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 """How JSON of protocol buffers has the numbers that JSON lacks."""
-_STATES = {COMPLETED: "FINISHED", FAILED: "FAILED", CANCELED: "KILLED"}
+STATES = {"FINISHED": COMPLETED, "FAILED": FAILED, "KILLED": CANCELED}
+"""The states of jobs by those of runs that have ended."""
 
 
 def no_run(run: str) -> ServiceError:
@@ -37,10 +38,10 @@ def no_run(run: str) -> ServiceError:
 def log_batch(job: Job, body: Json) -> Json:
     """Add values, parameters and tags; a value that is there already is not added again."""
     if wrong := problem(body, _BATCH, "the request"):
-        raise _invalid(wrong)
+        raise invalid(wrong)
     metrics: list[Json] = body.get("metrics") or []
     if len(metrics) > MAX_METRICS:
-        raise _invalid(f"a batch has up to {MAX_METRICS} metrics")
+        raise invalid(f"a batch has up to {MAX_METRICS} metrics")
     values = [_metric(each) for each in metrics]
     has_metrics = job.fault is None or job.fault.effect != "no_metric"
     for value in values if has_metrics else ():
@@ -52,39 +53,41 @@ def log_batch(job: Job, body: Json) -> Json:
 
 
 def log(job: Job, call: str, body: Json) -> Json:
-    """Carry out a call that adds one metric, parameter or tag, or ends a run.
-
-    The state of a run stays that of its job, whatever its script says.
-    """
+    """Carry out a call that adds one metric, parameter or tag, or another one: it has no effect."""
     if call in _SINGLE:
         return log_batch(job, {_SINGLE[call]: [body]})
     return {"run_info": get_run(job)["run"]["info"]}
 
 
-def get_run(job: Job) -> Json:
+def get_run(job: Job | Sweep) -> Json:
     """Return a run, with the latest value of each metric: that of the highest step."""
     latest: dict[str, Json] = {}
-    for each in job.metrics:
+    own = job if isinstance(job, Job) else None
+    for each in own.metrics if own else ():
         before = latest.get(each["key"])
         if before is None or _order(each) >= _order(before):
             latest[each["key"]] = each
-    own: Json = job.request.get("tags") or {}
-    tags = own | job.run_tags
+    tags: Json = {**(job.request.get("tags") or {}), **(own.run_tags if own else {})}
+    if own and own.sweep:
+        tags["mlflow.parentRunId"] = own.sweep.name
+    words = {state: word for word, state in STATES.items()}
+    folder = own.folder.absolute().as_uri() if own else ""
     info = {
         "run_id": job.name,
         "run_uuid": job.name,
         "experiment_id": str(job.request.get("experimentName") or "Default"),
         "user_id": "emulated",
-        "status": _STATES.get(job.state, "RUNNING"),
+        "status": words.get(job.state, "RUNNING"),
         "start_time": int((job.started or job.created) * 1000),
         "end_time": int(job.ended * 1000) if job.ended else None,
         "lifecycle_stage": "active",
         # On Azure it begins with azureml:, for which MLflow's client needs a plug-in.
-        "artifact_uri": (job.folder.absolute() / "artifacts").as_uri(),
+        "artifact_uri": f"{folder}/artifacts",
     }
+    params = own.run_params if own else {}
     data = {
         "metrics": [_answer(each) for each in latest.values()],
-        "params": [{"key": key, "value": value} for key, value in job.run_params.items()],
+        "params": [{"key": key, "value": value} for key, value in params.items()],
         "tags": [{"key": key, "value": value} for key, value in tags.items()],
     }
     return {"run": {"info": info, "data": data}}
@@ -105,7 +108,7 @@ def _metric(given: Json) -> Json:
             "step": int(given.get("step") or 0),
         }
     except ValueError as error:
-        raise _invalid(str(error)) from error
+        raise invalid(str(error)) from error
 
 
 def _answer(metric: Json) -> Json:
@@ -120,5 +123,6 @@ def _order(metric: Json) -> tuple[int, int, float]:
     return metric["step"], metric["timestamp"], metric["value"]
 
 
-def _invalid(message: str) -> ServiceError:
+def invalid(message: str) -> ServiceError:
+    """Return the error for an invalid request."""
     return mlflow_error(400, "INVALID_PARAMETER_VALUE", message)
