@@ -44,6 +44,7 @@ class Tuner(ABC, Generic[TuningT, JobsT]):
         self.inbox = Inbox()
         self._name = name
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._timer: threading.Timer | None = None
 
     @abstractmethod
     def start_trial(self, started: Started) -> None:
@@ -88,6 +89,12 @@ class Tuner(ABC, Generic[TuningT, JobsT]):
         self.job.stop_requested.set()
         self.inbox.put(StopRequest("stopped by the user", now=now))
 
+    def start_limit(self, seconds: float, end: Callable[[], object]) -> None:
+        """Start to measure the time of the job, and call ``end`` after so many seconds."""
+        self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), end)
+        self._timer.daemon = True
+        self._timer.start()
+
     def busy(self) -> bool:
         """Return whether the job runs."""
         return self._thread.is_alive()
@@ -105,6 +112,8 @@ class Tuner(ABC, Generic[TuningT, JobsT]):
                 raise
             error = host_error
         finally:
+            if self._timer is not None:
+                self._timer.cancel()
             with self.lock:
                 self.settle(error)
 

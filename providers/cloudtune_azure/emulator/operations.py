@@ -80,7 +80,12 @@ class Operations(MlflowCalls, app.Operations[Jobs, Tuner]):
     def __init__(self, folder: Path, delays: Delays, faults: FaultPlan, url: str, key: str) -> None:
         lock = threading.RLock()
         self.blobs = Blobs(folder / "blobs")
-        jobs = Jobs(delays, lock, self.blobs, url, key, trusting=own_client.trusting(folder, url))
+        variables = {
+            **dict.fromkeys(("AZUREML_RUN_TOKEN", "MLFLOW_TRACKING_TOKEN"), key),
+            "MLFLOW_TRACKING_URI": f"{url}/mlflow/v1.0",
+            **own_client.trusting(folder, url),
+        }
+        jobs = Jobs(delays, lock, self.blobs, variables)
         super().__init__(Context(folder, delays, faults, jobs, lock))
         self.url = url
         self.key = key

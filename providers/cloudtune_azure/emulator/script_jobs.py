@@ -49,29 +49,11 @@ class Jobs(ScriptJobs[Job, Path, str]):
     """Runs jobs."""
 
     def __init__(
-        self,
-        delays_: Delays,
-        lock: threading.RLock,
-        blobs: Blobs,
-        url: str,
-        key: str,
-        *,
-        trusting: Mapping[str, str],
+        self, delays_: Delays, lock: threading.RLock, blobs: Blobs, variables: Mapping[str, str]
     ) -> None:
-        """Create a runner without jobs.
-
-        Args:
-            delays_: How long Azure's own steps take.
-            lock: Held while a job changes.
-            blobs: The blob service.
-            url: The address of the emulator.
-            key: Its key, which is the token of each run.
-            trusting: The variables with which a script trusts its certificate.
-        """
+        """Create a runner without jobs, whose scripts get some variables."""
         self._blobs = blobs
-        self._url = url
-        self._key = key
-        self._trusting = trusting
+        self._variables = variables
         self.codes: dict[str, tuple[str, str]] = {}
         """The container and the folder of each registered code, by its id."""
         super().__init__(delays_, lock, grace=delays.CANCELLING)
@@ -171,14 +153,12 @@ class Jobs(ScriptJobs[Job, Path, str]):
         On Azure, the address begins with ``azureml:``, for which that client needs a plug-in.
         """
         return {
+            **self._variables,
             "AZUREML_RUN_ID": job.name,
-            "AZUREML_RUN_TOKEN": self._key,
             "MLFLOW_RUN_ID": job.name,
-            "MLFLOW_TRACKING_TOKEN": self._key,
-            "MLFLOW_TRACKING_URI": f"{self._url}/mlflow/v1.0{job.workspace}",
+            "MLFLOW_TRACKING_URI": self._variables["MLFLOW_TRACKING_URI"] + job.workspace,
             "MLFLOW_EXPERIMENT_NAME": str(job.request.get("experimentName") or "Default"),
             "PYTHONUNBUFFERED": "1",
-            **self._trusting,
         }
 
     def _mount(self, job: Job, kind: str, name: str) -> str:

@@ -15,18 +15,31 @@ COMPLETED, FAILED = "Completed", "Failed"
 
 
 @dataclass
-class Sweep(kit.Job):
-    """A sweep, whose children are command jobs."""
+class Described(kit.Job):
+    """A job by its request."""
 
     RUNNING = RUNNING
     FINAL = frozenset({COMPLETED, FAILED, CANCELED})
 
     name: str
     workspace: str
+    """The id of the workspace, which begins the paths of its resources."""
     request: Json
     """The properties of the request."""
+    error: tuple[str, str] | None = field(default=None, kw_only=True)
+    """The code and the text of a failure."""
+
+    def fail(self, code: str, message: str) -> None:
+        """Enter the state Failed."""
+        self.error = code, message
+        self.enter(FAILED)
+
+
+@dataclass
+class Sweep(Described):
+    """A sweep, whose children are command jobs."""
+
     state: str = field(default=RUNNING, kw_only=True)
-    error: tuple[str, str] | None = None
     trials: list[Job] = field(default_factory=list["Job"])
     all_generated: bool = False
     """Whether all values are drawn."""
@@ -39,22 +52,12 @@ class Sweep(kit.Job):
 
 
 @dataclass
-class Job(kit.ScriptJob):
+class Job(Described, kit.ScriptJob):
     """A command job, with its run in MLflow."""
 
-    RUNNING = RUNNING
-    FINAL = frozenset({COMPLETED, FAILED, CANCELED})
-
-    name: str
-    workspace: str
-    """The id of the workspace, which begins the paths of its resources."""
-    request: Json
-    """The properties of the request."""
     folder: Path
     log: Path
     state: str = field(default=STARTING, kw_only=True)
-    error: tuple[str, str] | None = None
-    """The code and the text of a failure."""
     metrics: list[Json] = field(default_factory=list[Json])
     """All values in MLflow, in the order of their arrival."""
     seen: int = 0
@@ -73,8 +76,3 @@ class Job(kit.ScriptJob):
     def reports(self) -> int:
         """The number of reports in MLflow: values with the same time belong to one."""
         return len({each["timestamp"] for each in self.metrics})
-
-    def fail(self, code: str, message: str) -> None:
-        """Enter the state Failed."""
-        self.error = code, message
-        self.enter(FAILED)

@@ -7,7 +7,6 @@ names and the tags of recorded sweeps.
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -59,15 +58,12 @@ class Tuner(tuner.Tuner[Sweep, Jobs]):
         """The values of the primary metric of each trial."""
         limits: Json = sweep.request.get("limits") or {}
         self._trial_seconds = duration_seconds(limits.get("trialTimeout"))
-        self._timer: threading.Timer | None = None
-        if (seconds := duration_seconds(limits.get("timeout"))) is not None:
-            self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._time_out)
-            self._timer.daemon = True
+        self._seconds = duration_seconds(limits.get("timeout"))
 
     def start(self) -> None:
         """Start the sweep, and its time."""
-        if self._timer is not None:
-            self._timer.start()
+        if self._seconds is not None:
+            self.start_limit(self._seconds, self._time_out)
         super().start()
 
     def cancel(self) -> None:
@@ -115,18 +111,14 @@ class Tuner(tuner.Tuner[Sweep, Jobs]):
 
     def settle(self, error: str | None) -> None:
         """Enter the sweep's final state."""
-        if self._timer is not None:
-            self._timer.cancel()
         self.job.all_generated = True
         if error is not None:
-            self.job.error = "ServiceError", error or "The emulator's log says why."
-            self.job.enter(FAILED)
+            self.job.fail("ServiceError", error or "The emulator's log says why.")
         elif self.job.stop_requested.is_set():
             self.job.enter(CANCELED)
         elif self.job.trials and all(each.state == FAILED for each in self.job.trials):
             # That a sweep fails if all its trials do is not verified.
-            self.job.error = "UserError", "All child runs failed."
-            self.job.enter(FAILED)
+            self.job.fail("UserError", "All child runs failed.")
         else:
             self.job.enter(COMPLETED)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import threading
 import time
 from pathlib import Path
 
@@ -70,7 +69,6 @@ class Tuner(tuner.Tuner[Search, Jobs]):
         self._data = volume.at(self._args.data_path)
         self._experiments: dict[int, Experiment] = {}
         """The experiment of each trial's last start."""
-        self._timer: threading.Timer | None = None
 
     def start_trial(self, started: Started) -> None:
         """Create the experiment of a start and launch it."""
@@ -107,9 +105,7 @@ class Tuner(tuner.Tuner[Search, Jobs]):
         minutes: int = self.job.algorithm.get("maxRunTime", -1)
         if minutes > 0:
             request = StopRequest("its maximum running time was reached")
-            self._timer = threading.Timer(minutes * MINUTE, self.inbox.put, [request])
-            self._timer.daemon = True
-            self._timer.start()
+            self.start_limit(minutes * MINUTE, lambda: self.inbox.put(request))
 
     def settle(self, error: str | None) -> None:
         """Enter the search's final state.
@@ -117,8 +113,6 @@ class Tuner(tuner.Tuner[Search, Jobs]):
         "FAILED: ... All the experiment training failed. The experiment training completed but no
         valid metrics were returned" (readme of ``wmla4.8-cpd4.8``, IBM/wmla-assets).
         """
-        if self._timer is not None:
-            self._timer.cancel()
         scores = [self.job.score(each) for each in self.job.experiments]
         if error is not None:
             self.job.enter(FAILED)
