@@ -58,7 +58,8 @@ def command_job() -> dict[str, Any]:
 
 
 def failed_job() -> list[str]:
-    return follow(create(command(command="exit 3", **ON)))
+    labelled = {**ON, "environment": "azureml:sklearn@latest"}
+    return follow(create(command(command="exit 3", **labelled)))
 
 
 def cancelled_job() -> list[str]:
