@@ -245,8 +245,8 @@ class Replay:
         operation = kind_of(item)
         status = getattr(answer, "status_code", None) or answer.status
         if status != item["status"]:
-            content = answer.get_json(silent=True) if hasattr(answer, "get_json") else None
-            reason = ((content or {}).get("error") or {}).get("message", "")
+            refusal: Any = answer.get_json(silent=True) if hasattr(answer, "get_json") else {}
+            reason = str(refusal["error"]["message"]) if "error" in (refusal or ()) else ""
             yield f"{operation}: status {status}, not {item['status']} {reason}".rstrip()
             return
         headers = {name.lower() for name, _ in answer.headers}

@@ -47,8 +47,11 @@ def test_a_completed_sweep_names_its_best_trial(goal: str, best: int, score: flo
     assert [found[name] for name in BEST] == values
 
 
+NOTHING: list[float] = []
+
+
 @pytest.mark.parametrize(
-    ("values", "state"), [([[], []], COMPLETED), ([[0.5]], RUNNING), ([[0.5]], FAILED)]
+    ("values", "state"), [([NOTHING, NOTHING], COMPLETED), ([[0.5]], RUNNING), ([[0.5]], FAILED)]
 )
 def test_a_sweep_without_a_best_trial_names_none(values: list[list[float]], state: str) -> None:
     assert not {*BEST} & sweep_of("maximize", values, state)["properties"].keys()

@@ -1,7 +1,6 @@
 """MLflow's calls, as a part of the emulator's operations: each run is a job, or a run within one.
 
-Calls and fields as in MLflow's own reference (mlflow.org/docs, REST API, read 2026-11-30); not
-verified against the live service. The id of an experiment is its name, and each name is one.
+Their fields are those of `tracking`. The id of an experiment is its name, and each name is one.
 """
 
 from __future__ import annotations

@@ -222,8 +222,15 @@ def _input(given: Json) -> Json:
 
 
 def _output(given: Json) -> Json:
-    empty = dict.fromkeys(("description", "uri", "assetName", "assetVersion", "autoDeleteSetting"))
-    empty["pathOnCompute"] = None
+    names = (
+        "description",
+        "uri",
+        "assetName",
+        "assetVersion",
+        "autoDeleteSetting",
+        "pathOnCompute",
+    )
+    empty = dict.fromkeys(names)
     return {**empty, "mode": "ReadWriteMount", **given}
 
 
