@@ -53,12 +53,7 @@ HISTORY: Fields = {
     "metrics[]?.key": str,
     "next_page_token?": str,
 }
-DETAILS: Fields = {
-    "error?": dict,
-    "error?.error?.code?": str,
-    "error?.error?.message?": str,
-    "logFiles?": dict,
-}
+DETAILS: Fields = {"logFiles?": dict}
 
 
 def checked(operation: str, answer: Any, fields: Fields) -> Json:

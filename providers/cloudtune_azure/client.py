@@ -158,9 +158,10 @@ class AzureClient:
         return {} if answer is None else checked(f"the run {run}", answer, DETAILS)
 
     def run_children(self, tracking: str, run: str) -> list[Json]:
-        """Return the children of a run in run history."""
-        page = self.http.json("GET", f"{self._history(tracking, run)}/children")
-        return self._pages(f"the children of {run}", page, CHILDREN)
+        """Return the children of a run in run history; none if it does not know the run yet."""
+        url = f"{self._history(tracking, run)}/children"
+        page = if_found(lambda: self.http.json("GET", url))
+        return [] if page is None else self._pages(f"the children of {run}", page, CHILDREN)
 
     def _pages(self, what: str, first: Any, fields: Fields) -> list[Json]:
         page = checked(what, first, fields)

@@ -94,4 +94,4 @@ def failure(details: Json) -> tuple[str, bool]:
     if not is_map(error):
         return "", False
     reason = str(error.get("message") or error.get("code") or "")[:_MAX_REASON]
-    return reason, error.get("code") in _SERVICE_ERRORS
+    return reason, str(error.get("code")) in _SERVICE_ERRORS

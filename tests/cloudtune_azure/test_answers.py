@@ -211,3 +211,17 @@ def test_pages_that_repeat_are_an_error(sweep: Service) -> None:
     sweep.answers[CHILDREN] = {"value": [], "nextLink": f"{URL}{CHILDREN}"}
     with pytest.raises(AzureError, match="next one"):
         sweep.status()
+
+
+def test_a_sweep_that_run_history_does_not_know_yet_goes_on(sweep: Service) -> None:
+    sweep.answers[CHILDREN] = GONE
+    sweep.answers[SWEEP]["properties"]["status"] = "Running"
+    status = sweep.status()
+    assert (status.state, [each.state for each in status.trials]) == ("running", ["waiting"])
+
+
+@pytest.mark.parametrize("error", ["boom", {"error": "boom"}, {"error": {"message": 5}}, []])
+def test_an_error_of_any_form_ends_no_run(command: Service, error: object) -> None:
+    command.is_in("Failed")
+    command.answers[DETAILS] = {"error": error}
+    assert command.job().state == "failed"
