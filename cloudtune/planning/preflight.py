@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 from cloudtune.bundle.ignore_file import IGNORE_FILE
+from cloudtune.bundle.python_version import find_misfit
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.planning.warm_start import is_results_file
 from cloudtune.provider.facts import Facts, Parent, SourceFiles
 from cloudtune.provider.lookup import has_code, input_address, uses_launcher
-from cloudtune.provider.rehearsal import find_engine
+from cloudtune.provider.rehearsal import Rehearsal, find_engine
 from cloudtune.provider.settings import CloudSettings, ProviderSettings
 from cloudtune.provider.source_size import format_folders
 from cloudtune.study.own_metrics import own_metric_path, own_metrics
@@ -244,13 +245,29 @@ def check_rehearsal(
     elif rehearsal.images and "image" in facts.lookup.missing_settings:
         reason = f"trials run in their images, and the study names none: set {provider}'s image"
         yield Finding("refused", f"providers.{provider}.image", reason)
-    elif rehearsal.find_python(facts.base.absolute()) is None:
-        reason = (
+    elif not rehearsal.images and (reason := _python_problem(rehearsal, facts)):
+        yield Finding("refused", f"{path}.python", reason)
+    yield Note(path, f"trials run {rehearsal.describe()}")
+
+
+def _python_problem(rehearsal: Rehearsal, facts: Facts) -> str:
+    """Return why a Python cannot stand in for the image; empty if it can."""
+    python = rehearsal.find_python(facts.base.absolute())
+    if python is None:
+        return (
             f"{rehearsal.python} is not a program: give the path of a Python, which is relative "
             "to the study's folder, or a name on the PATH"
         )
-        yield Finding("refused", f"{path}.python", reason)
-    yield Note(path, f"trials run {rehearsal.describe()}")
+    pythons = facts.data.get("pythons", ())
+    declared = [each for each in pythons if each[1].startswith("requires-python")]
+    if not declared:
+        return ""
+    from cloudtune.provider.pythons import installed_version
+
+    version = installed_version(python)
+    misfit = find_misfit(declared, version) if version else ""
+    advice = "set it to such a Python, or correct requires-python"
+    return misfit and f"{python} is Python {version}, and {misfit}: {advice}"
 
 
 def _check_size(files: SourceFiles) -> Iterator[Finding | Note]:

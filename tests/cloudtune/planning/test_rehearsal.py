@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -105,6 +106,28 @@ def test_a_python_that_does_not_exist_is_refused(tmp_path: Path, on: str, python
     assert finding.path == f"providers.{on}.rehearse.python"
     assert finding.reason.startswith(f"{python} is not a program")
     assert not plan_of(tmp_path, {"python": "python3"}, on, settings=settings).refused
+
+
+@pytest.mark.parametrize("on", sorted(set(registry.names()) - {"local", "ray", "slurm"}))
+def test_a_python_that_the_script_does_not_support_does_not_stand_in(
+    tmp_path: Path, on: str
+) -> None:
+    settings = {"backend": "wml"} if on == "watson" else {}
+    (tmp_path / "train.py").write_text('# /// script\n# requires-python = ">=3.99"\n# ///\n')
+    study = {
+        "objective": {"metric": "loss", "goal": "minimize"},
+        "parameters": {"a": {"type": "float", "min": 0, "max": 1}},
+        "limits": {"max_trials": 2},
+        "trial": {"script": "train.py"},
+        "providers": {on: settings},
+    }
+    planned = planner.plan(Study.model_validate(study), on, base=tmp_path, emulated=True)
+    (reason,) = [
+        each.reason for each in planned.refused if each.path == f"providers.{on}.rehearse.python"
+    ]
+    assert reason.startswith(f"{sys.executable} is Python 3.")
+    assert "requires-python" in reason
+    assert ">=3.99" in reason
 
 
 def test_one_of_both() -> None:
