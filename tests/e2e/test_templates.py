@@ -52,18 +52,21 @@ def cloudtune(tmp_path_factory: pytest.TempPathFactory) -> Path:
             build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
             subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
             (wheel,) = folder.glob("*.whl")
-            python = create_environment(folder / "env")
-            install = [python, "-m", "pip", "install", "--quiet", "--no-deps", str(wheel)]
-            subprocess.run(install, check=True, capture_output=True)
+            subprocess.run([sys.executable, "-m", "venv", str(folder / "env")], check=True)
+            pip = [str(folder / "env" / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+            for words in (["--upgrade", "pip"], ["--no-deps", str(wheel)]):
+                subprocess.run([*pip, *words], check=True, capture_output=True)
             (packages,) = (folder / "env").glob("lib/python*/site-packages")
             lines = [f"import site; site.addsitedir({path!r})" for path in site.getsitepackages()]
             (packages / "tests.pth").write_text("\n".join(lines), "utf-8")
     return command
 
 
-def create_environment(folder: Path) -> str:
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    return str(folder / "bin" / "python")
+def create_environment(folder: Path, python: Path) -> None:
+    """Create an environment with a new pip, installed by this Python's: an old one is slow."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    target = ["--python", str(folder / "bin" / "python")]
+    subprocess.run([python, "-m", "pip", *target, "install", "--quiet", "pip"], check=True)
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ def shell(tmp_path: Path, cloudtune: Path) -> Iterator[Shell]:
     The environment is deleted at the end: one with PyTorch takes more than a gigabyte.
     """
     folder, venv = tmp_path / "study", tmp_path / "env"
-    create_environment(venv)
+    create_environment(venv, cloudtune.with_name("python"))
     folder.mkdir()
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "cloudtune").symlink_to(cloudtune)  # and nothing else of its environment
