@@ -14,6 +14,8 @@ Leaves = dict[str, Any]
 NAMES = ("HyperParameterTuningJobName", "TrainingJobName", "ProcessingJobName", "TransformJobName")
 _ANSWERED = {"ResourceLimits": "HyperParameterTuningJobConfig.ResourceLimits"}
 """Fields that a list shows elsewhere than a description."""
+_OWN_LEAVES: dict[int, Leaves] = {}
+"""Those of documents of the recording that was read last, by their ids."""
 
 
 @dataclass
@@ -31,6 +33,7 @@ class Job:
 def jobs_of(recording: Mapping[str, Any]) -> list[Job]:
     """Return the jobs and trials of a recording; what names no job is one of its call."""
     jobs: dict[str, Job] = {}
+    _OWN_LEAVES.clear()
     for number, item in enumerate(recording["sequence"], 1):
         operation, answer = str(item["operation"]), item["answer"]
         if not is_map(answer) or not answer:
@@ -106,9 +109,15 @@ def leaves_of(value: Any, path: str = "", own: Iterable[int] = ()) -> Leaves:
 
 
 def own_leaves(document: Mapping[str, Any]) -> Leaves:
-    """Return the values of a document, without those of the jobs and trials in it."""
+    """Return the values of a document, without those of the jobs and trials in it.
+
+    They are computed once until `jobs_of` reads a recording again: tests change answers in between.
+    """
+    if id(document) in _OWN_LEAVES:
+        return _OWN_LEAVES[id(document)]
     found = leaves_of(document, own={id(each) for each in _nested(document)})
     for name, place in _ANSWERED.items():
         old = [path for path in found if path.startswith(f".{name}.")]
         found |= {f".{place}{path.removeprefix(f'.{name}')}": found.pop(path) for path in old}
+    _OWN_LEAVES[id(document)] = found
     return found
