@@ -112,6 +112,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     threadpoolctl: Any = import_module("threadpoolctl")
     threadpoolctl.threadpool_limits(1, user_api="blas")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from importlib import import_module
 
@@ -18,3 +19,4 @@ for _name in (
 ):
     with suppress(ImportError):
         import_module(f"{_name}.emulator.app" if _name.startswith("cloudtune") else _name)
+gc.freeze()  # forks share it, and their collections of garbage pass over it
