@@ -5,6 +5,7 @@ Commands have no error codes, only texts: those of ``slurm_errno.c`` in Slurm 24
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from cloudtune.provider import ProviderError
@@ -25,6 +26,7 @@ _TRANSIENT = (
     "slurmdbd",
     "try again",
     "rate limit exceeded",
+    "invalid user:",  # the name service of the login node does not answer
 )
 """Texts of transient errors. The call may have had an effect nevertheless."""
 _FULL = (
@@ -55,6 +57,9 @@ _SETTINGS = (
     "unrecognized option",
 )
 """What sbatch refuses for the settings of a study, and therefore for each of its trials."""
+_SILENT = re.compile(r"^squeue: error: Invalid user: ", re.MULTILINE)
+"""What squeue prints, with the exit code 0 and no jobs, if the name service does not know the user
+(measured with 24.11.5)."""
 _SSH_DOWN = (
     "connection refused",
     "connection timed out",
@@ -111,6 +116,11 @@ def command_error(program: str, code: int, output: str) -> SlurmError:
         affects_all_calls=program == "sbatch" and any(each in lower for each in _SETTINGS),
         quota_exceeded=any(each in lower for each in _FULL),
     )
+
+
+def fails_silently(output: str) -> bool:
+    """Return whether a command with the exit code 0 printed that it has failed."""
+    return bool(_SILENT.search(output))
 
 
 def is_ssh_down(output: str) -> bool:

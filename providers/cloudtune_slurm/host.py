@@ -25,6 +25,7 @@ from cloudtune.provider.trial_files import PART_BYTES, StoredFile, list_folder, 
 from cloudtune_slurm.errors import (
     SSH_FAILED,
     command_error,
+    fails_silently,
     file_error,
     is_ssh_down,
     ssh_error,
@@ -386,6 +387,6 @@ def _run(
     errors = done.stderr.decode("utf-8", "replace")
     if ssh and done.returncode == SSH_FAILED and (_MARK not in done.stdout or is_ssh_down(errors)):
         raise ssh_error(ssh, errors)  # sbatch itself exits with this code for an unknown option
-    if done.returncode:
+    if done.returncode or fails_silently(errors):
         raise command_error(program, done.returncode, errors)
     return done.stdout

@@ -63,6 +63,15 @@ def test_words_and_variables_arrive_unchanged(host: Host) -> None:
     assert output == f"{[ODD, '', ODD, '']!r}\n"
 
 
+def test_no_jobs_of_an_unknown_user_are_no_answer_of_squeue(host: Host) -> None:
+    """Squeue exits with 0 if the name service does not answer: all jobs would count as lost."""
+    said = "squeue: error: Invalid user: 940740146"
+    with pytest.raises(SlurmError, match="Invalid user: 940740146") as caught:
+        host.run(["sh", "-c", f"echo '{said}' >&2"])
+    assert caught.value.retryable
+    assert host.run(["sh", "-c", "echo 'squeue: error: Ignoring obsolete option' >&2"]) == ""
+
+
 def test_secrets_and_commands_are_in_no_words_of_ssh(calls: Path) -> None:
     SshHost("login").run(["sh", "-c", 'test "$TOKEN" = very-secret'], {"TOKEN": "very-secret"})
     assert "very-secret" not in calls.read_text()
