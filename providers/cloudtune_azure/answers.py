@@ -23,6 +23,7 @@ JOB: Fields = {
 }
 WORKSPACE: Fields = {"location?": str, "properties?.mlFlowTrackingUri?": str}
 CHILDREN: Fields = {"value[]?.runId": str, "nextLink?": str}
+IDS: Fields = {"value[]?.id": str}
 JOBS: Fields = {"value[]?": dict, "nextLink?": str}
 SIZES: Fields = {
     "value[]?.name": str,

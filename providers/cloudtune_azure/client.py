@@ -18,6 +18,7 @@ from cloudtune_azure.answers import (
     DATASTORE,
     DETAILS,
     HISTORY,
+    IDS,
     JOB,
     JOBS,
     RUN,
@@ -32,6 +33,7 @@ from cloudtune_azure.http import AzureHttp, Connection
 from cloudtune_azure.settings import ENVIRONMENT, workspace_id
 
 API_VERSION = "2024-04-01"
+_LATEST = re.compile(r"azureml:([^:@/]+)@latest")
 _TRACKING = re.compile(r"azureml://([^/]+)(/mlflow/v\d+\.\d+)(/[^?]*?)/*(?:\?.*)?")
 """A tracking address: recordings have v1.0; Microsoft's tests of its clients also have v2.0
 (promptflow, EvalRun; azure-dev, TestParseTrackingEndpoint; read 2026-12-01)."""
@@ -61,6 +63,7 @@ class AzureClient:
         self.workspace = workspace
         self._tracking: str | None = None
         self._datastores: dict[str, Json] = {}
+        self._environments: dict[str, str] = {}
 
     @property
     def emulated(self) -> bool:
@@ -88,6 +91,23 @@ class AzureClient:
     def usages(self, location: str) -> list[Json]:
         """Return the subscription's quotas in a region, and what is in use."""
         return self._of_region(location, "usages", USAGES)
+
+    def environment_id(self, environment: str) -> str:
+        """Return the id of an environment: with the label ``latest``, of its newest version now.
+
+        As Microsoft's client does (command_job_dependency_label_resolution in tests/recordings).
+        """
+        match = _LATEST.fullmatch(environment)
+        if match is None:
+            return environment
+        if environment not in self._environments:
+            query = {"$orderBy": "createdtime desc", "$top": "1"}
+            path = f"/environments/{quote(match[1], safe='')}/versions"
+            page = checked(f"the environment {match[1]}", self._call("GET", path, query=query), IDS)
+            if not (page.get("value") or ()):
+                raise AzureError(f"the workspace has no version of the environment {match[1]}")
+            self._environments[environment] = page["value"][0]["id"]
+        return self._environments[environment]
 
     def put_job(self, name: str, body: Json) -> Json:
         """Create a job. With the same name, Azure updates it, and starts no second one."""

@@ -18,6 +18,7 @@ On = Literal["workspace", "storage"]
 _WORKSPACE = "Microsoft.MachineLearningServices/workspaces"
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 _IMAGE = f"{_WORKSPACE}/environments/versions/write"
+_LABEL = f"{_WORKSPACE}/environments/versions/read"
 CALLER: Sequence[Right[On]] = (
     Right(f"{_WORKSPACE}/jobs/write", "workspace"),
     Right(f"{_WORKSPACE}/jobs/read", "workspace"),
@@ -25,6 +26,7 @@ CALLER: Sequence[Right[On]] = (
     Right(f"{_WORKSPACE}/codes/versions/read", "workspace"),
     Right(f"{_WORKSPACE}/codes/versions/write", "workspace"),
     Right(_IMAGE, "workspace", unseen="only with `image`"),
+    Right(_LABEL, "workspace", unseen="only with an environment's label"),
     Right(f"{_WORKSPACE}/read", "workspace", ("managed",)),
     Right(
         f"{_WORKSPACE}/datastores/read",
@@ -55,4 +57,5 @@ def caller_rights(plan: Plan, on: On) -> list[Right[On]]:
         if each.on == on
         and plan.mode in each.modes
         and (settings.image is not None or each.action != _IMAGE)
+        and (str(settings.environment).endswith("@latest") or each.action != _LABEL)
     ]

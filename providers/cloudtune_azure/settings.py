@@ -65,8 +65,8 @@ class AzureSettings(CloudSettings):
     )
     environment: Text | None = Field(
         default=None,
-        description="environmentId, such as azureml:NAME:VERSION, or the full id of one of a "
-        "registry; required without image.",
+        description="environmentId, such as azureml:NAME:VERSION or azureml:NAME@latest, or the "
+        "full id of one of a registry; required without image.",
     )
     image: Text | None = Field(
         default=None,

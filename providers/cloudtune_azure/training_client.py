@@ -111,6 +111,7 @@ class AzureJobs(Runs):
         body: Json = fill_placeholders(self._plan.request, replacements)
         properties: Json = body["properties"]
         properties["command"] = command(self._settings.python, self._plan.facts, values)
+        properties["environmentId"] = self._client.environment_id(properties["environmentId"])
         properties["environmentVariables"] = self._variables
         if started.after_step:
             after = {AFTER_STEP: str(started.after_step)}

@@ -66,7 +66,8 @@ class TuningClient(Runs):
         """
         given: Json = request["properties"]["trial"].get("environmentVariables") or {}
         variables = resolve_secrets({"env": given}, self._plan.study)["env"]
-        trial = {"trial": {"environmentVariables": variables}}
+        environment = self._client.environment_id(request["properties"]["trial"]["environmentId"])
+        trial = {"trial": {"environmentVariables": variables, "environmentId": environment}}
         full = merge_json(request, {"properties": trial})
         upload(self._client, self._plan, self._context)
         return JobRef(NAME, self._client.put_job(self._plan.facts.job_name, full)["name"])

@@ -6,11 +6,12 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from cloudtune.provider.models import JobRef, JobStatus, TrainingJob
+from cloudtune.study.schema import Mode
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.console import read_log
 from cloudtune_azure.errors import AzureError
@@ -18,7 +19,9 @@ from cloudtune_azure.http import AzureHttp, Connection
 from cloudtune_azure.settings import workspace_id
 from cloudtune_azure.training_client import AzureJobs
 from cloudtune_azure.tuning_client import TuningClient
+from tests.cloudtune_azure.played import Played
 from tests.in_process import KEY, URL
+from tests.played_service import starting
 from tests.stubbed_service import Refusal, StubbedService
 
 GONE = Refusal("404 Not Found", {"error": {"code": "UserError", "message": "not found"}})
@@ -60,6 +63,7 @@ class Service(StubbedService):
             },
         }
         self.is_in("Completed")
+        self.answers["/environments/none/versions"] = {}
         self.answers["/workspaces/work"] = {"properties": {"mlFlowTrackingUri": self.tracking}}
 
     def measured(self, *values: Mapping[str, Any], **more: Any) -> None:
@@ -225,3 +229,43 @@ def test_an_error_of_any_form_ends_no_run(command: Service, error: object) -> No
     command.is_in("Failed")
     command.answers[DETAILS] = {"error": error}
     assert command.job().state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [("azureml:sk:5", "azureml:sk:5"), ("azureml:sk@latest", "/environments/sk/versions/7")],
+)
+def test_the_newest_version_of_an_environment_is_sent(
+    command: Service, environment: str, found: str
+) -> None:
+    command.stub.answers = {
+        "/environments/sk/versions": {"value": [{"id": found}]},
+        **command.answers,
+    }
+    assert command.client.environment_id(environment) == found
+    command.stub.answers["/environments/sk/versions"] = {"value": []}
+    assert command.client.environment_id(environment) == found  # read once
+    with pytest.raises(AzureError, match="no version of the environment none"):
+        command.client.environment_id("azureml:none@latest")
+
+
+class Labelled(Played):
+    SETTINGS: ClassVar = {**Played.SETTINGS, "environment": "azureml:sk@latest"}
+
+
+@pytest.mark.parametrize("mode", ["managed", "driven"])
+def test_a_job_has_the_newest_version_of_its_environment(
+    mode: Mode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with starting(Labelled, tmp_path, monkeypatch) as start:
+        service = start(mode=mode)
+        if mode == "driven":
+            service.start(1)
+            service.wait_for("1")
+            (sent,) = service.requests()
+        else:
+            sweeps = TuningClient(service.client, service.plan, service.context)
+            name = sweeps.submit(service.plan.request).id
+            answer: Any = service.client.get_job(name)
+            sent = answer["properties"]["trial"]
+    assert sent["environmentId"].endswith("/environments/sk/versions/1")
