@@ -26,7 +26,10 @@ _TRANSIENT = (
     "slurmdbd",
     "try again",
     "rate limit exceeded",
-    "invalid user:",  # the name service of the login node does not answer
+    "protocol authentication error",  # of munge
+    # The name service of the login node does not answer; for the second text see
+    # https://github.com/mlr-org/batchtools/issues/303, read 2026-12-01.
+    *("invalid user:", "invalid user for slurmuser"),
 )
 """Texts of transient errors. The call may have had an effect nevertheless."""
 _FULL = (

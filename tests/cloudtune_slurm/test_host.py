@@ -121,6 +121,8 @@ def test_a_command_that_is_missing_affects_all_calls(host: Host) -> None:
         ("Socket timed out on send/recv operation", "retryable"),
         ("Unable to contact slurm controller (connect failure)", "retryable"),
         ("Slurm temporarily unable to accept job, sleeping and retrying", "retryable"),
+        ("Batch job submission failed: Protocol authentication error", "retryable"),
+        ("Invalid user for SlurmUser slurm, ignored", "retryable"),
         ("QOSMaxSubmitJobPerUserLimit", "quota_exceeded"),
         ("AssocMaxSubmitJobLimit", "quota_exceeded"),
         ("Job violates accounting/QOS policy (job submit limit, user's size", "quota_exceeded"),
