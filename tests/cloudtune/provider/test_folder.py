@@ -45,8 +45,8 @@ def functions() -> list[tuple[str, str, tuple[str, ...]]]:
 
 
 def client_type(provider: Any) -> str:
-    is_own = type(provider).connect is not FolderProvider.connect
-    connect = provider.connect if is_own else provider.file("client").connect
+    has_own = "connect" in vars(type(provider))
+    connect = provider.connect if has_own else provider.file("client").connect
     return str(inspect.signature(connect).return_annotation)
 
 
