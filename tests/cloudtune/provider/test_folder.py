@@ -45,9 +45,10 @@ def functions() -> list[tuple[str, str, tuple[str, ...]]]:
 
 
 def client_type(provider: Any) -> str:
-    has_own = "connect" in vars(type(provider))
-    connect = provider.connect if has_own else provider.file("client").connect
-    return str(inspect.signature(connect).return_annotation)
+    own = inspect.signature(provider.connect).return_annotation
+    if own != "Any":
+        return str(own)
+    return str(inspect.signature(provider.file("client").connect).return_annotation)
 
 
 @pytest.mark.parametrize(("name", "place", "types"), functions())
