@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cloudtune.bundle.files import list_files
 from cloudtune.bundle.launcher import launch_data
 from cloudtune.conversion import exporter
 from cloudtune.conversion.registry import all_formats
@@ -170,5 +171,6 @@ def test_a_leaf_changes_the_request_or_has_a_finding(
         folder.mkdir(parents=True)
     (work / "train.py").touch()
     monkeypatch.chdir(work)
+    monkeypatch.setattr("tests.plan_factory.list_files", cache(list_files))  # git is slower
     found = lost(provider, planned, step=5)
     assert "\n".join(each for each in found if each.partition(": ")[0] not in HERE) == ""
