@@ -1,13 +1,14 @@
 """Search quality of `hyperband` and of other packages at equal epochs. Run by hand.
 
-    python -m benchmarks.compare_hyperband run --optimizers hyperband random --seeds 20
+    python -m benchmarks.compare_hyperband run --optimizers hyperband bayesian random
     python -m benchmarks.compare_hyperband run --optimizers smac --tables svm --seeds 3
     python -m benchmarks.compare_hyperband table --marks 5 10 20
 
 ``run`` appends each result to the cache and skips those that exist. ``--tables`` takes the first
-letters of the names of tables (quantised_curves.py, learning_curves.py), ``--trainings`` ends the
-searches early. ``store`` writes the results of the other packages to hyperband_competitors.json,
-which ``table`` reads as well.
+letters of the names of tables (quantised_curves.py, misleading_curves.py, learning_curves.py),
+``--trainings`` ends the searches early. `bayesian` and `random` train each trial fully,
+`hyperband-9` starts at nine epochs. ``store`` writes the results of the other packages to
+hyperband_competitors.json, which ``table`` reads as well.
 
 Only epochs that run count; marks are numbers of full trainings of 27 epochs. The regret of the best
 complete training is 0 for the best assignment of the table and 1 for a typical one. A run is stuck
@@ -31,7 +32,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
-from benchmarks import learning_curves, quantised_curves
+from benchmarks import learning_curves, misleading_curves, quantised_curves
 from benchmarks.learning_curves import EPOCHS, FOLDER
 from benchmarks.multifidelity_optimizers import PACKAGES
 from benchmarks.quality_hyperband import MARKS, Race, Search, Task, cloudtune_search
@@ -41,7 +42,11 @@ _STORED = Path(__file__).with_name("hyperband_competitors.json")
 _BASIS = "random"
 _OWN: Mapping[str, Search] = {
     "hyperband": cloudtune_search({"name": "hyperband", "max": EPOCHS, "resource": "epochs"}),
+    "hyperband-9": cloudtune_search(
+        {"name": "hyperband", "min": 9, "max": EPOCHS, "resource": "epochs"}
+    ),
     "hyperband-steps": cloudtune_search({"name": "hyperband", "max": EPOCHS}),
+    "bayesian": cloudtune_search("bayesian"),
     _BASIS: cloudtune_search("random"),
 }
 _FIELDS = ("table", "optimizer", "parallel", "seed", "version", "cpu", "regrets")
@@ -156,7 +161,7 @@ def _read() -> Rows:
 
 
 def _tasks(prefixes: Sequence[str]) -> list[Task]:
-    tables = [*quantised_curves.TABLES, *learning_curves.TABLES]
+    tables = [*quantised_curves.TABLES, *misleading_curves.TABLES, *learning_curves.TABLES]
     return [Task(table) for table in tables if table.name.startswith(tuple(prefixes))]
 
 
