@@ -194,7 +194,7 @@ def test_settings_without_a_study(typed: Cloudtune, account: type[Account]) -> N
 def test_it_ends_with_what_verifies_a_service(
     typed: Cloudtune, tmp_path: Path, account: type[Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(SlurmProvider, "check_account")
+    monkeypatch.setattr(SlurmProvider, "check_account", BaseProvider.check_account)
     (tmp_path / "settings.yaml").write_text(SETTINGS)
     options = ("settings.yaml", "--on", "sagemaker", "--on", "slurm")
     last = "What is not verified about sagemaker, small jobs there show: cloudtune verify sagemaker"
