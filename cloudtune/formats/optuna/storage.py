@@ -117,9 +117,10 @@ def _reason(error: BaseException, database: Database | None) -> str:
 
 def _rdb_storage(place: str, database: Database | None) -> BaseStorage:
     from optuna.storages import RDBStorage
+    from sqlalchemy.pool import NullPool
 
     if database:
-        engine = {"creator": database.connect}
+        engine = {"creator": database.connect, "poolclass": NullPool}
         return RDBStorage("sqlite://", engine, skip_table_creation=True)
     if "://" not in place.removeprefix("sqlite:///"):
         raise ValueError("there is no such file, or it is no storage of Optuna")
