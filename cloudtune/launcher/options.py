@@ -49,8 +49,8 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
 
     Either word can be empty. They are those of the study's ``switches``, or else of the parser in
     the script, then in the other Python files of the folder: of argparse, optparse, absl, click or
-    typer. An option with ``type=bool``, which reads only an empty text as false, has
-    ``--name=True/--name=``.
+    typer. The first file that has an option decides. An option with ``type=bool``, which reads only
+    an empty text as false, has ``--name=True/--name=``.
     """
     options = placeholder_options(call)
     words: dict[str, str] = dict(call.get("switches") or {})
@@ -62,20 +62,25 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     for code in _source_files(call, folder):
         if not any(mark in code for mark in _SWITCH_MARKS):
             continue
+        found: set[str] = set()
         for switch in _parse_switches(code):
             for name in missing:
-                yes, no = switch.match(options.get(name, name))
+                pair = switch.match(options.get(name, name))
+                if pair is None:
+                    continue
+                found.add(name)
+                yes, no = pair
                 if yes or no:
                     before = words.get(name, "/").partition("/")
                     words[name] = (before[0] or yes) + "/" + (before[2] or no)
-        missing -= words.keys()
+        missing -= found
         if not missing:
             break
     return words
 
 
 class _Switch:
-    """A boolean option of a script's parser."""
+    """A boolean option of a script's parser, or another one, which has no words."""
 
     has_value = False
     """Whether it has a value, of which only the empty text is false."""
@@ -86,13 +91,17 @@ class _Switch:
         self._yes = yes
         self._no = no
 
-    def match(self, name: str) -> tuple[str, str]:
-        """Return the words for true and false if this is the option of a parameter."""
+    def without_words(self) -> _Switch:
+        """Return the option as one whose values are passed as they are."""
+        return _Switch(self._dest, self._options, "", "")
+
+    def match(self, name: str) -> tuple[str, str] | None:
+        """Return the words for true and false; None if this is not the option of a parameter."""
         if name.replace("-", "_") == self._dest:
             return self._yes, self._no
         option = ("-" if len(name) == 1 else "--") + name
         if option not in self._options:
-            return "", ""
+            return None
         return (self._no, self._yes) if option == self._no else (self._yes, self._no)
 
 
@@ -106,8 +115,8 @@ def _parse_switches(code: str) -> Iterator[_Switch]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _name_of(node.func) in _OPTION_CALLS:
             for switch in _switch_of_call(node):
-                if not (switch.has_value and "jsonargparse" in code):  # which reads False as false
-                    yield switch
+                reads_false = switch.has_value and "jsonargparse" in code
+                yield switch.without_words() if reads_false else switch
         elif isinstance(node, ast.Call) and _name_of(node.func) in _FLAG_CALLS:
             name = _literal(node.args[0] if node.args else call_keywords(node).get("name"))
             if isinstance(name, str):
@@ -174,7 +183,7 @@ def call_keywords(call: Any) -> Json:
 
 
 def _switch_of_call(call: Any) -> Iterator[_Switch]:
-    """Yield the switch of a call of argparse's ``add_argument``, or of its likes."""
+    """Yield the option of a call of argparse's ``add_argument``, or of its likes."""
     words = [word for word in map(_literal, call.args) if isinstance(word, str)]
     keywords = call_keywords(call)
     options = [word for word in words if word.startswith("-") or "/" in word]
@@ -189,6 +198,8 @@ def _switch_of_call(call: Any) -> Iterator[_Switch]:
             yield pair
         elif _literal(keywords.get("is_flag")) and not _literal(keywords.get("default")):
             yield _Switch(dest or _dest(option), options, option, "")
+        else:
+            yield _Switch(dest or _dest(option), options, "", "")
         return
     action = keywords.get("action")
     word, const = _literal(action), _literal(keywords.get("const"))
@@ -205,6 +216,8 @@ def _switch_of_call(call: Any) -> Iterator[_Switch]:
         switch = _Switch(dest, options, option + "=True", option + "=")
         switch.has_value = True
         yield switch
+    else:
+        yield _Switch(dest, options, "", "")
 
 
 def calls_bool(node: Any) -> bool:

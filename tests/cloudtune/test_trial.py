@@ -457,6 +457,22 @@ def test_switch_words(tmp_path: Path, code: str, words: str | None) -> None:
     assert switch_words({**call, "arguments": "json"}, ["aug"], str(tmp_path)) == {}
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "p.add_argument('--aug', type=str2bool, nargs='?', const=True, default=True)",
+        "import jsonargparse\np.add_argument('--aug', type=bool)",
+        "@click.option('--aug', type=bool)\ndef main(aug): ...",
+    ],
+)
+def test_the_script_decides_whether_its_option_has_a_value(tmp_path: Path, code: str) -> None:
+    """Not another script of the folder with a switch of the same name."""
+    (tmp_path / "train.py").write_text(code)
+    (tmp_path / "export.py").write_text("p.add_argument('--aug', action='store_true')")
+    assert switch_words({"script": "train.py"}, ["aug"], str(tmp_path)) == {}
+    assert switch_words({"script": "export.py"}, ["aug"], str(tmp_path)) == {"aug": "--aug/"}
+
+
 @pytest.mark.parametrize("value", [True, False])
 @pytest.mark.parametrize("style", ["flags", "equals"])
 @pytest.mark.parametrize(
