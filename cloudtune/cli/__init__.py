@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ def main(args: Sequence[str] | None = None) -> None:
     import gc
 
     gc.disable()  # for a quick start
+    _write_all_characters()
     import click
 
     from cloudtune.cli.main_group import cloudtune
@@ -33,8 +35,6 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         code = cloudtune.main(args, prog_name="cloudtune", standalone_mode=False)
     except click.ClickException as error:
-        import io
-
         from cloudtune.cli.messages import echo_message
 
         shown = io.StringIO()
@@ -74,3 +74,14 @@ def main(args: Sequence[str] | None = None) -> None:
             record_outputs()
         gc.freeze()  # skips a last collection at exit
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _write_all_characters() -> None:
+    """Write UTF-8 to files and pipes of another encoding; escape what a terminal does not have."""
+    out = sys.stdout
+    if not isinstance(out, io.TextIOWrapper) or out.encoding.lower() in ("utf-8", "utf8"):
+        return
+    if out.isatty():
+        out.reconfigure(errors="backslashreplace")
+    else:
+        out.reconfigure(encoding="utf-8")

@@ -32,8 +32,14 @@ THREADS = (
 # If the script's Python has cloudtune installed, this package, which precedes it on the path,
 # becomes that one, except for `cloudtune.trial`, which must match the engine.
 _PACKAGE = """\
-import importlib.machinery as _machinery
 import sys as _sys
+
+if _sys.version_info < (3, 7):
+    raise ImportError(
+        "cloudtune.trial needs Python 3.7 or later, and this is %d.%d: set trial.python"
+        % _sys.version_info[:2]
+    )
+import importlib.machinery as _machinery
 
 _here = __path__[0]
 _others = [p for p in _sys.path if p + "/cloudtune" != _here]

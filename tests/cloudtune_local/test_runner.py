@@ -20,7 +20,10 @@ from cloudtune.provider.models import Interrupted
 from cloudtune.results.events import HostFailure, Measured, Started
 from cloudtune.study.schema import Resources
 from cloudtune_local import runner
-from cloudtune_local.contract import THREADS
+from cloudtune_local.contract import (
+    _PACKAGE,  # pyright: ignore[reportPrivateUsage]
+    THREADS,
+)
 
 if TYPE_CHECKING:
     from .conftest import Job
@@ -469,3 +472,9 @@ def test_each_trial_has_its_own_threads_and_gpus(job: Job) -> None:
     job.end()
     logs = [(job.folder / "trials" / str(n) / "log.txt").read_text() for n in (1, 2)]
     assert logs == ["1 0\n", "3 1,2\n"]
+
+
+def test_a_python_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 6, 15, "final", 0))
+    with pytest.raises(ImportError, match=r"needs Python 3\.7 or later, and this is 3\.6"):
+        exec(_PACKAGE, {"__path__": ["cloudtune"]})

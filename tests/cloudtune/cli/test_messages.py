@@ -90,3 +90,23 @@ def test_the_summary_of_failed_trials_is_wrapped_between_words(tmp_path: Path) -
         is_copied = ("cloudtune resume", "  | ", str(tmp_path))
         prose = [each for each in lines[start:] if not any(text in each for text in is_copied)]
         assert max(map(len, prose)) <= 80, max(prose, key=len)
+
+
+def test_a_pipe_gets_utf8_whatever_the_locale_is(tmp_path: Path) -> None:
+    """Also where Python would write ASCII, which ended commands with a traceback."""
+    (tmp_path / "train.py").write_text("from cloudtune.trial import report\nreport(loss=1)")
+    (tmp_path / "study.yaml").write_text("name: größe\n" + STUDY, "utf-8")
+    environment = {**os.environ, "CLOUDTUNE_HOME": str(tmp_path / "state")}
+    environment["PYTHONIOENCODING"] = "ascii"
+
+    def output(*words: str) -> str:
+        command = [sys.executable, "-m", "cloudtune", *words]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode("utf-8")
+
+    output("run", "study.yaml")
+    assert "größe" in output("report")
+    assert "größe" in output("results", "--json")
