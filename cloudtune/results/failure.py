@@ -12,6 +12,8 @@ from cloudtune.study.study import Study
 
 _FRAME = re.compile(r'^\s*File "[^"]*", line \d+', re.MULTILINE)
 """A line of a traceback, after which lines of source follow."""
+_FRAME_EDGE = re.compile(r"\s*[\u2570\u2514][\u2500]+[\u256f\u2518]\s*$")
+"""The lower edge of a frame around a message, as rich draws it."""
 _INSTALLED = re.compile(r'File "[^"]*(/lib(64)?/python\d|/(site|dist)-packages/)|File "<frozen')
 _HEADER = "Traceback (most recent call last)"
 _CHAINS = ("another exception occurred:", "cause of the following exception:")
@@ -36,13 +38,17 @@ _WORD_WITH_DIGIT = re.compile(r"\S*\d\S*")
 
 
 def error_line(output: str) -> str:
-    """Return the last line of the last traceback in an output, or else the last line of all."""
+    """Return the last line of the last traceback in an output, or else the last line with a word.
+
+    The frame that rich draws around a message, as for typer, is left out.
+    """
     lines = output.splitlines()
     frames = [index for index, line in enumerate(lines) if _FRAME.match(line)]
     after = lines[frames[-1] + 1 :] if frames else []
     error = next((line for line in after if line.strip() and not line[0].isspace()), "")
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    return (error or last).strip()[:_MAX_LINE]
+    shown = [line for line in lines if line.strip()]
+    last = next((line for line in reversed(shown) if not _FRAME_EDGE.match(line)), "")
+    return (error or last).strip(" \t\r\u2502")[:_MAX_LINE]
 
 
 def traceback_lines(output: Iterable[str]) -> list[str]:

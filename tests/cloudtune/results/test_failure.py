@@ -46,6 +46,7 @@ SyntaxError: invalid syntax
         (SYNTAX, "SyntaxError: invalid syntax"),
         ("usage: train.py\ntrain.py: error: unrecognized arguments\n\n", "train.py: error: "),
         ('  File "cut.py", line 3, in f', 'File "cut.py", line 3, in f'),
+        ("╭─ Error ─────╮\n│ No such option: --lr │\n╰───────────────╯\n", "No such option: --lr"),
     ],
 )
 def test_the_line_that_says_why(output: str, line: str) -> None:
