@@ -44,7 +44,7 @@ def test_each_job_ends_independently(home: Home) -> None:
         "vertex": "failed",
         "watson": "completed",
     }
-    for name in ("local", "azure", "sagemaker", "watson"):
+    for name in ("local", "sagemaker", "watson"):
         assert jobs[name]["trials"] == {"completed": 6}
     assert "the emulator has ended" in jobs["vertex"]["reason"]
     for text in (out, err):
