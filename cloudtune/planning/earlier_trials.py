@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ class Basis:
     """A quarter of the trials took less."""
     high: float
     """A quarter of the trials took more."""
+    waits: tuple[float, float] | None = None
+    """The same two limits of what they waited for machines; None if none waited."""
 
 
 def find_basis(plan: Plan) -> Basis | None:
@@ -70,6 +72,7 @@ def _basis(ledger: Ledger, record: RunRecord, job: JobRecord) -> Basis | None:
     last = ledger.last_event_number(record.id, job.provider)
     starts: dict[int, RunTime] = {}
     seconds: dict[int, float] = {}
+    waits: dict[int, float] = {}
     completed: set[int] = set()
     for _, event in ledger.events(record.id, job.provider, after=max(0, last - _EVENTS)):
         if isinstance(event, Started):
@@ -78,19 +81,27 @@ def _basis(ledger: Ledger, record: RunRecord, job: JobRecord) -> Basis | None:
             continue
         starts[event.number].tell(event)
         if isinstance(event, Ended):
-            spent = starts.pop(event.number).ran
-            seconds[event.number] = seconds.get(event.number, 0.0) + spent
+            start = starts.pop(event.number)
+            seconds[event.number] = seconds.get(event.number, 0.0) + start.ran
+            waits[event.number] = waits.get(event.number, 0.0) + start.waited
             if event.state in {"completed", "stopped_early"}:
                 completed.add(event.number)
-    times = sorted(seconds[number] for number in completed)
-    if not times:
+    if not completed:
         return None
-    quarter = len(times) // 4
+    low, high = _middle([seconds[number] for number in completed])
+    waited = _middle([waits[number] for number in completed])
     return Basis(
         run=record.id,
         provider=job.provider,
         emulated=job.emulated,
-        trials=len(times),
-        low=times[quarter],
-        high=times[-1 - quarter],
+        trials=len(completed),
+        low=low,
+        high=high,
+        waits=waited if any(waited) else None,
     )
+
+
+def _middle(values: Sequence[float]) -> tuple[float, float]:
+    """Return the limits of the middle half of some values."""
+    ordered, quarter = sorted(values), len(values) // 4
+    return ordered[quarter], ordered[-1 - quarter]

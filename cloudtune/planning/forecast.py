@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Forecast:
     """How long a job may take and what it may cost; unknown values are None. Times are seconds.
 
-    The times are those of running trials. A service also needs time to find and start a machine for
-    each trial, which is not included.
+    A service also needs time to find and start a machine for each trial. Only `seconds` includes
+    that, if trials of the basis waited for the same service.
     """
 
     trials: int | None
@@ -32,7 +32,7 @@ class Forecast:
     parallel: int
     basis: Basis | None
     seconds: tuple[float, float] | None
-    """The time of the job if its trials take as long as those of the basis."""
+    """The time of the job if its trials take as long as those of the basis, and wait as long."""
     most: float | None
     """The time after which the study's own limits end the job. A service then stops its trials,
     which takes some time."""
@@ -63,15 +63,21 @@ def forecast(plan: Plan) -> Forecast:
     seconds = cost = None
     if basis and trials is not None:
         rounds = math.ceil(trials / parallel)
-        low, high = (
-            min(rounds * each, limits.timeout or math.inf) for each in (basis.low, basis.high)
-        )
+        waits = known_waits(plan, basis) or (0.0, 0.0)
+        times = (basis.low + waits[0], basis.high + waits[1])
+        low, high = (min(rounds * each, limits.timeout or math.inf) for each in times)
         seconds = (low, high)
         if price := plan.facts.price if plan.estimate else None:
             low, high = (max(each, price.min_seconds) for each in (basis.low, basis.high))
             cost = (trials * low * price.per_second, trials * high * price.per_second)
     brackets = _brackets(plan, trials)
     return Forecast(trials, parallel, basis, seconds, most, running, cost, brackets)
+
+
+def known_waits(plan: Plan, basis: Basis) -> tuple[float, float] | None:
+    """Return the waits for machines of earlier trials, if the plan's service had them."""
+    is_same = (basis.provider, basis.emulated) == (plan.provider, plan.facts.emulated)
+    return basis.waits if is_same else None
 
 
 def _brackets(plan: Plan, trials: int | None) -> Brackets | None:

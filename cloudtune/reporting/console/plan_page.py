@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from cloudtune.planning.forecast import Forecast, forecast
+from cloudtune.planning.forecast import Forecast, forecast, known_waits
 from cloudtune.planning.planner import other_mode_findings
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
@@ -128,7 +128,9 @@ def describe_time(plan: Plan, known: Forecast) -> str:
     reason = f"{middle} of run {basis.run} on {place} took {each}"
     if (basis.provider, basis.emulated) != (plan.provider, plan.facts.emulated):
         reason += "; other machines differ"
-    if isinstance(plan.settings, CloudSettings) and not plan.facts.emulated:
+    if waits := known_waits(plan, basis):
+        reason += f", and waited {_range(*map(format_seconds, waits))} for machines"
+    elif isinstance(plan.settings, CloudSettings) and not plan.facts.emulated:
         reason += "; each trial also waits for its machine"
     if known.seconds is None:
         return f"no end by itself; {most or 'no limit'}; {reason}"

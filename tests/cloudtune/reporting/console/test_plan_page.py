@@ -23,7 +23,7 @@ from cloudtune.planning.forecast import forecast
 from cloudtune.provider.plan import Plan
 from cloudtune.reporting.console.plan_page import compare_plans, format_plan, plan_details
 from cloudtune.reporting.console.tables import render_table
-from cloudtune.results.events import Ended, Started
+from cloudtune.results.events import Ended, Running, Started, Waiting
 from cloudtune.runs.lifecycle import create
 from cloudtune.study.loader import load
 
@@ -122,6 +122,26 @@ def test_earlier_trials_of_the_study_tell_time_and_cost() -> None:
     assert "other machines differ; each trial also waits for its machine" in row(cloud, "time")
     assert row(cloud, "cost").startswith("about 0.04 to 0.06 USD for that time; 0 to about 173")
     assert forecast(cloud).cost == pytest.approx((20 * 20 * 1e-4, 20 * 30 * 1e-4))
+
+
+def test_the_waits_of_the_same_service_count_as_time_and_not_as_cost() -> None:
+    cloud = plan_of("sagemaker")
+    run = create([cloud]).id
+    with Ledger() as ledger:
+        for number, waited in enumerate((100, 200, 300, 400), 1):
+            ran = 1000.0 + waited
+            ledger.append(
+                *(run, "sagemaker", Started(number, 1000.0, {"x": 0.5})),
+                *(Waiting(number, 1000.0, "Pending"), Running(number, ran)),
+                Ended(number, ran + 20, "completed"),
+            )
+    time = row(cloud, "time")
+    assert time.startswith("about 18 min 20 s to 26 min 40 s, ")  # 5 rounds of 4 trials
+    assert time.endswith(
+        f"run {run} on sagemaker took 20 s, and waited 3 min 20 s to 5 min 00 s for machines"
+    )
+    assert row(cloud, "cost").startswith("about 0.04 USD for that time")
+    assert "each trial also waits" in row(plan_of("vertex"), "time")
 
 
 def test_short_trials_cost_at_least_what_the_service_bills() -> None:
