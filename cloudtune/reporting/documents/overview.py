@@ -130,7 +130,8 @@ def _items(
         yield "Model's choice", f"{text[0].upper()}{text[1:]}."
     if len(group.runs) > 1 and verdict.best is not None:
         yield "Runs", _repetitions(verdict.best.entries[0], len(group.runs))
-    traits = STRATEGIES[group.jobs[0].study.strategy.name]
+    strategy = group.jobs[0].study.strategy.name
+    traits = STRATEGIES[strategy]
     searched = overview.trials > 1 and not traits.ends_itself  # whose order is arbitrary
     for each in overview.objectives if searched else ():
         suffix = f" in {each.metric}" if several else ""
@@ -138,8 +139,8 @@ def _items(
         outlook = f"More trials {more} are unlikely to help."
         if traits.is_sequence and not traits.has_fixed_order:
             outlook = (
-                "The search does not learn from its trials, so as many trials again find a "
-                "better value in about one of two cases."
+                f"A {strategy} search does not learn from its trials, so as many trials again "
+                "find a better value in about one of two cases."
             )
         yield f"Search{suffix}", _progress(each, outlook)
     if overview.bounds:
