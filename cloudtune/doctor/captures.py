@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from cloudtune.launcher.metrics import MetricReader, MisreadNumberError, matched_step, value_group
 from cloudtune.launcher.numbers import WHOLE_NUMBER, parse_number
-from cloudtune.launcher.output import strip_ansi
+from cloudtune.launcher.output import displayed_text
 
 _NUMBER = re.compile(rf"{WHOLE_NUMBER}|(?<![\w.])[-+]?(?i:nan|inf(?:inity)?)\b")
 _WORD = r"[\w./\-]*"
@@ -82,7 +82,7 @@ class Capture:
 
 def output_lines(output: str) -> list[str]:
     """Return the lines of an output as a service reads them, without cloudtune's own."""
-    text = strip_ansi(output).replace("\r", "\n")
+    text = displayed_text(output).replace("\r", "\n")
     lines = (line for line in text.split("\n") if line.strip())
     return [line for line in lines if not line.startswith(_OWN_LINE)][:_MAX_LINES]
 

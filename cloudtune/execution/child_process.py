@@ -48,10 +48,12 @@ class ColdChild:
         command: Sequence[str],
         cwd: str,
         env: Mapping[str, str],
-        output: int,
+        outputs: tuple[int, int],
         lower: str | None = None,
     ) -> None:
         """Start a process, which first mounts `lower` on its folder if it is given.
+
+        `outputs` are the file descriptors for its standard output and error.
 
         Raises:
             OSError: If it cannot be started.
@@ -73,8 +75,8 @@ class ColdChild:
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=outputs[0],
+                stderr=outputs[1],
                 start_new_session=True,
                 pass_fds=() if errors_end is None else [errors_end],
             )

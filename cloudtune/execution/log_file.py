@@ -33,9 +33,13 @@ class LogFile:
         self._rest = bytearray()
         self._omitted = 0
         self._recent = b""
+        self._stream = 0
 
-    def write(self, data: bytes) -> None:
-        """Add output."""
+    def write(self, data: bytes, stream: int = 0) -> None:
+        """Add output of a stream, which does not continue a line of another stream."""
+        if data and stream != self._stream:
+            within_line = self._recent and not self._recent.endswith(b"\n")
+            data, self._stream = (b"\n" if within_line else b"") + data, stream
         self._recent = (self._recent + data)[-_RECENT_BYTES:]
         if self._head_room:
             head, data = data[: self._head_room], data[self._head_room :]
@@ -74,9 +78,9 @@ class LogFile:
 
 def readable_tail(output: bytes) -> str:
     """Return the last lines of output as plain text that is safe to show in a terminal."""
-    from cloudtune.launcher.output import strip_ansi
+    from cloudtune.launcher.output import displayed_text
 
-    text = strip_ansi(output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n"))
-    lines = [_CONTROL.sub("", line).rstrip() for line in text.split("\n")]
+    text = output.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    lines = [_CONTROL.sub("", line).rstrip() for line in displayed_text(text).split("\n")]
     tail = "\n".join([line for line in lines if line][-_MAX_TAIL_LINES:])
     return tail.encode()[-_MAX_TAIL_BYTES:].decode("utf-8", "ignore")

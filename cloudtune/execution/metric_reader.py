@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from cloudtune.launcher.contract import BEGINS_ANEW
 from cloudtune.launcher.metrics import MetricReader, MisreadNumberError, value_group
-from cloudtune.launcher.output import may_contain, strip_ansi
+from cloudtune.launcher.output import displayed_text, is_edited, may_contain, strip_ansi
 from cloudtune.launcher.secrets import SecretFilter
 from cloudtune.launcher.tracebacks import TracebackFilter
 from cloudtune.results.reports import (
@@ -95,6 +95,15 @@ class StepCounter:
         return grouped
 
 
+class _PrintedLines:
+    """The lines of one stream that are not complete, or may belong to a traceback."""
+
+    def __init__(self, *, as_service: bool) -> None:
+        self.rest = b""
+        self.skipping = False
+        self.tracebacks = None if as_service else TracebackFilter()
+
+
 class MetricPatterns:
     """Finds metrics in printed lines with the regular expressions of a study."""
 
@@ -125,18 +134,16 @@ class MetricPatterns:
         self._secrets = secrets
         self._remarks: dict[str, str] = {}
         """The metrics whose last text is no number."""
-        self._rest = b""
-        self._skipping = False
         self._as_service = as_service
-        self._tracebacks = None if as_service else TracebackFilter()
+        self._streams = [_PrintedLines(as_service=as_service) for _ in range(2)]
 
     @property
     def warning(self) -> str:
         """The metrics whose last match is not a number."""
         return "; ".join(self._secrets.hide_text(remark) for remark in self._remarks.values())
 
-    def feed(self, data: bytes) -> Iterator[Measurement]:
-        """Yield the measurements in the lines that ``data`` completes.
+    def feed(self, data: bytes, stream: int = 0) -> Iterator[Measurement]:
+        """Yield the measurements in the lines that ``data`` completes in its stream, 0 or 1.
 
         Raises:
             MetricError: If a search takes too long, a number is not read whole, or there is too
@@ -144,40 +151,43 @@ class MetricPatterns:
         """
         if not self._readers:
             return
-        pending = self._rest + data
+        printed = self._streams[stream]
+        pending = printed.rest + data
         end = max(pending.rfind(b"\n"), pending.rfind(b"\r")) + 1
-        complete, self._rest = pending[:end], pending[end:]
+        complete, printed.rest = pending[:end], pending[end:]
         if b"\x1b" in complete:
             complete = _COLOR.sub(b"", complete)
-        tracebacks = self._tracebacks
+        tracebacks = printed.tracebacks
         if may_contain(complete, self._texts) or (tracebacks and not tracebacks.passes(complete)):
-            lines = complete.replace(b"\r", b"\n").split(b"\n")[self._skipping :]
+            lines = complete.replace(b"\r", b"\n").split(b"\n")[printed.skipping :]
             lines = [line for line in lines if line]
             for line in tracebacks.feed(lines) if tracebacks else lines:
                 yield from self._search(line)
-        self._skipping &= not complete
-        if len(self._rest) > MAX_LINE_BYTES:
-            if not self._skipping:
-                yield from self._search(self._rest)
-            self._skipping, self._rest = True, b""
+        printed.skipping &= not complete
+        if len(printed.rest) > MAX_LINE_BYTES:
+            if not printed.skipping:
+                yield from self._search(printed.rest)
+            printed.skipping, printed.rest = True, b""
 
     def finish(self, *, failed: bool = False, completed: bool = False) -> Iterator[Measurement]:
-        """Yield the measurements in a last line without a line break.
+        """Yield the measurements in the last lines, which may have no line break.
 
-        If the process has ``failed``, the lines after its last traceback belong to a message. If it
+        If the process has ``failed``, the lines after a last traceback belong to its message. If it
         has ``completed``, metrics whose last text is no number end with NaN.
         """
-        yield from self.feed(b"\n")
-        for line in self._tracebacks.finish(failed=failed) if self._tracebacks else ():
-            yield from self._search(line)
+        for stream, printed in enumerate(self._streams):
+            yield from self.feed(b"\n", stream)
+            for line in printed.tracebacks.finish(failed=failed) if printed.tracebacks else ():
+                yield from self._search(line)
         for name in self._remarks if completed and not self._as_service else ():
             if name in self._steps:
                 for step, values in self._steps.group({name: math.nan}, None).items():
                     yield time.time(), step, values
 
     def _search(self, line: bytes) -> Iterator[Measurement]:
-        if b"\x1b" in line:  # another sequence, perhaps within a text that an expression requires
-            line = strip_ansi(line[:MAX_LINE_BYTES].decode("utf-8", "replace")).encode()
+        if is_edited(line):  # perhaps within a text that an expression requires
+            text = line[:MAX_LINE_BYTES].decode("utf-8", "replace")
+            line = (strip_ansi(text) if self._as_service else displayed_text(text)).encode()
         readers = [reader for reader in self._readers if reader.required in line]
         if not readers:
             return

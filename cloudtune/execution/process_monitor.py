@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -78,8 +79,22 @@ class MonitoredProcess(Protocol):
         """Kill what the process started outside its group."""
 
 
+class _Stream:
+    """A pipe for output of the process, whose lines do not mix with those of another pipe."""
+
+    def __init__(self, number: int, secrets: SecretFilter) -> None:
+        self.number = number
+        self.secrets = copy(secrets)  # each holds back a possible start of a secret
+        self.fd, self.end = os.pipe()
+        os.set_blocking(self.fd, False)
+
+
 class ProcessMonitor:
-    """The channels of one process: output, reports and doorbell."""
+    """The channels of one process: output, reports and doorbell.
+
+    Standard output and error share a pipe, which keeps their order, unless metrics are read from
+    their lines.
+    """
 
     def __init__(self, process: MonitoredProcess, spec: ProcessSpec, wakeup_fd: int) -> None:
         """Open the channels. `wakeup_fd` becomes readable when the process is to stop.
@@ -99,7 +114,8 @@ class ProcessMonitor:
             spec.metrics, spec.steps, self._secrets, as_service=spec.metrics_as_service
         )
         self._wakeup_fd = wakeup_fd
-        self._output_open = True
+        self._streams: list[_Stream] = []
+        """Those that are still open."""
         self.log = LogFile(spec.log)
         self._reports: ReportReader | None = None
         self._doorbell: int | None = None
@@ -110,9 +126,10 @@ class ProcessMonitor:
             if spec.doorbell:
                 self._doorbell = open_fifo(spec.doorbell)
                 self._open_fds.append(self._doorbell)
-            self._output, self.output_end = os.pipe()
-            self._open_fds += [self._output, self.output_end]
-            os.set_blocking(self._output, False)
+            for number in range(2 if spec.metrics else 1):
+                self._streams.append(stream := _Stream(number, self._secrets))
+                self._open_fds += [stream.fd, stream.end]
+            self.output_ends = self._streams[0].end, self._streams[-1].end
         except BaseException:
             self.close()
             raise
@@ -132,13 +149,13 @@ class ProcessMonitor:
 
     def run_until_exit(self, child: Child) -> None:
         """Process output and reports until the child has exited; does not collect it."""
-        self._open_fds.remove(self.output_end)
-        os.close(self.output_end)
+        for end in {*self.output_ends}:
+            self._open_fds.remove(end)
+            os.close(end)
         exit_fd = child.exit_fd
         fds = [fd for fd in (exit_fd, self._wakeup_fd, self._doorbell) if fd is not None]
-        without_output, with_output = create_poll(fds), create_poll([*fds, self._output])
         grace = self._spec.grace
-        accumulating = True
+        accumulating: _Stream | None = self._streams[0]
         while True:
             timeout = self._process.seconds_left(grace)
             if timeout == 0 and not is_readable(exit_fd):
@@ -146,9 +163,10 @@ class ProcessMonitor:
                 timeout = None
             if accumulating:
                 timeout = min(_ACCUMULATION_SECONDS, timeout or _ACCUMULATION_SECONDS)
-            poll = with_output if self._output_open and not accumulating else without_output
+            awaited = [each.fd for each in self._streams if each is not accumulating]
+            poll = create_poll([*fds, *awaited])
             ready = {fd for fd, _ in poll.poll(None if timeout is None else timeout * 1000)}
-            accumulating = self._output in ready and 0 < self._read_output() <= _SMALL_READ
+            accumulating = self._read_streams(ready, accumulating)
             if self._doorbell in ready:
                 drain(self._doorbell)
                 self._read_reports()
@@ -164,31 +182,43 @@ class ProcessMonitor:
             code: The exit code, a negative signal, or why it is unknown.
             stopped: Whether the process was asked to stop.
         """
-        for _ in range(2):  # the content of the pipe, then its end
-            if self._output_open:
-                self._read_output()
+        streams = self._streams.copy()
+        for stream in streams:
+            if self._read_output(stream):  # the content of the pipe, then its end
+                self._read_output(stream)
         for _ in range(_KILL_ROUNDS):
-            if not self._output_open or not has_writer(self._output):
+            if not any(has_writer(each.fd) for each in self._streams):
                 break
             self._process.kill_descendants()
             time.sleep(_KILL_PAUSE)
-        self.log.write(self._secrets.finish())
+        for stream in streams:
+            self.log.write(stream.secrets.finish(), stream.number)
         failed = code != 0 and not stopped
         self._emit(self._patterns.finish(failed=failed, completed=code == 0))
         self.warning = self._patterns.warning
         self._read_reports()
 
-    def _read_output(self) -> int:
-        """Process the available output; return its size in bytes."""
+    def _read_streams(self, ready: set[int], accumulating: _Stream | None) -> _Stream | None:
+        """Process the output of the streams in the order of its arrival, as far as that is known.
+
+        Return the stream whose next output may accumulate until the other one has some.
+        """
+        first = [accumulating] if accumulating else []
+        streams = first + [each for each in self._streams if each.fd in ready]
+        sizes = [self._read_output(each) for each in streams]
+        return streams[0] if len(streams) == 1 and 0 < sizes[0] <= _SMALL_READ else None
+
+    def _read_output(self, stream: _Stream) -> int:
+        """Process the available output of a stream; return its size in bytes."""
         try:
-            data = os.read(self._output, _BLOCK)
+            data = os.read(stream.fd, _BLOCK)
         except BlockingIOError:
             return 0
         if data:
-            self.log.write(self._secrets.feed(data))
-            self._emit(self._patterns.feed(data))
+            self.log.write(stream.secrets.feed(data), stream.number)
+            self._emit(self._patterns.feed(data, stream.number))
         else:
-            self._output_open = False
+            self._streams.remove(stream)
         return len(data)
 
     def _read_reports(self) -> None:

@@ -276,7 +276,7 @@ class _Process:
                 with self._pool.start_lock:
                     spec = slow_spec or self._spec()
                     monitor = ProcessMonitor(self, spec, wakeup_fd)
-                    child = self._start(spec, monitor.output_end, wakeup_fd)
+                    child = self._start(spec, monitor.output_ends, wakeup_fd)
             except MetricError as error:
                 return self._ended("failed", str(error))
             except (OSError, ValueError, CloudtuneError, MemoryError, RuntimeError) as error:
@@ -334,7 +334,7 @@ class _Process:
         with self._lock:
             self._wakeup = wakeup
 
-    def _start(self, spec: ProcessSpec, output: int, wakeup_fd: int) -> Child | None:
+    def _start(self, spec: ProcessSpec, outputs: tuple[int, int], wakeup: int) -> Child | None:
         self._pool.reaper.open()
         env = {**spec.env, reaper.MARK_VARIABLE: self._mark}
         child: Child | None = None
@@ -344,15 +344,15 @@ class _Process:
                 spec.command,
                 str(spec.cwd),
                 env,
-                output=output,
-                wakeup_fd=wakeup_fd,
+                outputs=outputs,
+                wakeup_fd=wakeup,
                 lower=spec.lower,
             )
         with self._lock:
             if child is None:
                 if self._stop_time is not None:
                     return None
-                child = ColdChild(spec.command, str(spec.cwd), env, output, spec.lower)
+                child = ColdChild(spec.command, str(spec.cwd), env, outputs, spec.lower)
             self._child = child
             if self._stop_time is not None:
                 self._signal(signal.SIGKILL if self._must_kill else signal.SIGTERM)

@@ -154,7 +154,7 @@ def _launch(
         requirements = call.get("requirements")
         code = launcher.install(requirements, python, env) if requirements else 0
         metrics = PrintedMetrics(patterns, trial)
-        code = code or launcher.run(words, env, metrics)
+        code = code or launcher.run(words, env, metrics if patterns else None)
     except TrialError as error:
         return _refuse(contract, secrets.hide_text(str(error)), error.code)
     finally:

@@ -14,7 +14,36 @@ def split_lines(output: bytes) -> list[bytes]:
 
 def may_contain(output: bytes, texts: Iterable[bytes]) -> bool:
     """Return whether output may match an expression, given the texts that they require."""
-    return b"\x1b" in output or any(text in output for text in texts)
+    return is_edited(output) or any(text in output for text in texts)
+
+
+def is_edited(output: bytes) -> bool:
+    """Return whether a terminal shows other text than the output."""
+    return b"\x1b" in output or b"\b" in output
+
+
+def displayed_text(text: str) -> str:
+    """Return text without escape sequences and as it is after its backspaces."""
+    text = strip_ansi(text)
+    if "\b" not in text:
+        return text
+    import re
+
+    return "".join(map(_overwrite, re.split("([\r\n])", text)))
+
+
+def _overwrite(line: str) -> str:
+    if "\b" not in line:
+        return line
+    cells: list[str] = []
+    cursor = 0
+    for character in line:
+        if character == "\b":
+            cursor = max(0, cursor - 1)
+        else:
+            cells[cursor : cursor + 1] = character
+            cursor += 1
+    return "".join(cells)
 
 
 def strip_ansi(text: str) -> str:

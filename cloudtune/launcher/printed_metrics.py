@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloudtune.launcher.metrics import MetricReader, MisreadNumberError
-from cloudtune.launcher.output import may_contain, split_lines, strip_ansi
+from cloudtune.launcher.output import displayed_text, is_edited, may_contain, split_lines
 from cloudtune.launcher.tracebacks import TracebackFilter
 from cloudtune.trial import MAX_REPORT_LINE_BYTES, append_line, ring
 
@@ -62,27 +62,29 @@ class PrintedMetrics:
         self._remarks: dict[str, str] = {}
         """What each metric with a number was last printed as, if that is none."""
         self._trial = trial
-        self._tracebacks = TracebackFilter()
+        self._tracebacks = [TracebackFilter(), TracebackFilter()]
         self._current = ["", ""]
         if patterns:
             signal.signal(signal.SIGALRM, self._interrupt)
 
-    def feed(self, output: bytes) -> None:
-        """Report the metrics in complete lines."""
+    def feed(self, output: bytes, stream: int = 0) -> None:
+        """Report the metrics in complete lines of a stream, 0 or 1."""
+        tracebacks = self._tracebacks[stream]
         texts = [reader.required for reader in self._readers]
-        if not texts or (not may_contain(output, texts) and self._tracebacks.passes(output)):
+        if not texts or (not may_contain(output, texts) and tracebacks.passes(output)):
             return
-        if b"\x1b" in output:
-            output = strip_ansi(output.decode("utf-8", "surrogateescape")).encode(
+        if is_edited(output):
+            output = displayed_text(output.decode("utf-8", "surrogateescape")).encode(
                 "utf-8", "surrogateescape"
             )
-        for line in self._tracebacks.feed(split_lines(output)):
+        for line in tracebacks.feed(split_lines(output)):
             self._search(line)
 
     def finish(self, *, failed: bool) -> None:
         """Report the metrics in the lines that were held back, after the end of the process."""
-        for line in self._tracebacks.finish(failed=failed):
-            self._search(line)
+        for tracebacks in self._tracebacks:
+            for line in tracebacks.finish(failed=failed):
+                self._search(line)
 
     def remark(self, objectives: Iterable[str]) -> str:
         """Return which of the objectives was last printed without a number; empty if none."""

@@ -13,7 +13,7 @@ from cloudtune.launcher.memory import (
     count_memory_kills,
     is_memory_error,
 )
-from cloudtune.launcher.output import split_lines, strip_ansi
+from cloudtune.launcher.output import displayed_text, split_lines
 from cloudtune.launcher.printed_metrics import PrintedMetrics, TrialError
 from cloudtune.launcher.secrets import SecretFilter
 from cloudtune.trial import MAX_REPORT_LINE_BYTES
@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 
 MAX_REASON_LENGTH = 1024
 """Character limit of the reason for which a trial failed."""
+
+
+class _Stream:
+    """An output of a process, and its line that is not complete."""
+
+    def __init__(self, number: int, secrets: SecretFilter) -> None:
+        import copy
+
+        self.number = number
+        self.secrets = copy.copy(secrets)  # each holds back a possible start of a secret
+        self.partial_line = b""
 
 
 class Launcher:
@@ -46,9 +57,9 @@ class Launcher:
         self._contract = contract
         self._processes: list[Popen[bytes]] = []
         self._last_lines: list[bytes] = []
-        self._partial_line = b""
         self._partial_report = b""
         self._within_line = False
+        self._writer: _Stream | None = None
         self._reports: int | None = None
         wake_reader, wake_writer = os.pipe()
         os.set_blocking(wake_writer, False)
@@ -83,6 +94,7 @@ class Launcher:
     ) -> int:
         """Run a process to its end, report the metrics in its lines, and return its exit code.
 
+        Without ``metrics``, its standard output and error share a pipe, which keeps their order.
         A child that keeps the output open after that is not waited for.
 
         Raises:
@@ -97,32 +109,36 @@ class Launcher:
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.PIPE if metrics else subprocess.STDOUT,
             )
         except OSError as error:
             raise TrialError("cannot start {}: {}".format(words[0], error), 127) from error
         self._processes, self._last_lines = [process], []
         for number in self.stop_signals:
             process.send_signal(number)
-        assert process.stdout is not None
-        output = process.stdout.fileno()
-        outputs = [output]
+        pipes = [pipe.fileno() for pipe in (process.stdout, process.stderr) if pipe]
+        streams = {fd: _Stream(number, self._secrets) for number, fd in enumerate(pipes)}
+
+        def read(fd: int) -> None:
+            data = os.read(fd, 65_536)
+            if not data:
+                pipes.remove(fd)
+            self._copy(data, streams[fd], metrics)
+
         try:
             while process.poll() is None:
                 timeout = self._kill_if_due(process, self._contract.tick())
-                for ready in select.select(self._wakeups + outputs, [], [], timeout)[0]:
-                    data = os.read(ready, 65_536)
-                    if ready == output:
-                        outputs = outputs if data else []
-                        self._copy(data, metrics)
+                for ready in select.select(self._wakeups + pipes, [], [], timeout)[0]:
+                    if ready in streams:
+                        read(ready)
+                    else:
+                        os.read(ready, 65_536)
                 self._publish_reports()
             for _ in range(64):
-                if not outputs or not select.select(outputs, [], [], 0)[0]:
-                    break
-                data = os.read(output, 65_536)
-                outputs = outputs if data else []
-                self._copy(data, metrics)
-            self._copy(b"", metrics)
+                for ready in select.select(pipes, [], [], 0)[0]:
+                    read(ready)
+            for stream in streams.values():
+                self._copy(b"", stream, metrics)
             if metrics:
                 metrics.finish(failed=process.returncode != 0 and not self.stop_signals)
             self._publish_reports()
@@ -148,7 +164,7 @@ class Launcher:
         room = MAX_REASON_LENGTH - len(ending)
         lines: list[str] = []
         for data in reversed(self._last_lines):
-            line = strip_ansi(data.decode("utf-8", "replace")).rstrip()[: room - 1]
+            line = displayed_text(data.decode("utf-8", "replace")).rstrip()[: room - 1]
             room -= len(line) + 1
             if lines and room <= 0:
                 break
@@ -177,19 +193,19 @@ class Launcher:
         for process in () if self._contract.signals_script else self._processes:
             process.send_signal(number)
 
-    def _copy(self, data: bytes, metrics: PrintedMetrics | None) -> None:
+    def _copy(self, data: bytes, stream: _Stream, metrics: PrintedMetrics | None) -> None:
         """Copy complete lines to our output; without data, also the incomplete last one."""
-        pending = self._partial_line + data
+        pending = stream.partial_line + data
         end = max(pending.rfind(b"\n"), pending.rfind(b"\r")) + 1
         if not data or len(pending) - end > MAX_REPORT_LINE_BYTES:
             end = len(pending)
-        complete, self._partial_line = pending[:end], pending[end:]
-        masked = self._secrets.feed(complete) + (b"" if data else self._secrets.finish())
-        self._write(masked)
+        complete, stream.partial_line = pending[:end], pending[end:]
+        masked = stream.secrets.feed(complete) + (b"" if data else stream.secrets.finish())
+        self._write(masked, stream)
         self._last_lines = self._last_lines[-40:]
         self._last_lines += [line[:MAX_REASON_LENGTH] for line in split_lines(masked)[-40:]]
         if metrics:
-            metrics.feed(complete)  # unmasked, since a metric can look like a secret
+            metrics.feed(complete, stream.number)  # unmasked, since a metric can look like a secret
 
     def _publish_reports(self) -> None:
         import contextlib
@@ -205,16 +221,19 @@ class Launcher:
                     published.append(self._contract.publish(self._hide_names(report)))
             if not data:
                 break
-        text = "".join(published).encode()
-        self._write(b"\n" + text if text and self._within_line else text)
+        self._write("".join(published).encode())
 
     def _hide_names(self, report: Json) -> Json:
         """Return a report without secrets; its numbers stay, since one can look like a secret."""
         metrics = {self._secrets.hide_text(k): value for k, value in report["metrics"].items()}
         return {**report, "metrics": metrics}
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes, stream: _Stream | None = None) -> None:
+        """Write output, which does not continue a line of another stream."""
         if data:
+            if self._within_line and stream is not self._writer:
+                data = b"\n" + data
+            self._writer = stream
             self._within_line = not data.endswith(b"\n")
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()

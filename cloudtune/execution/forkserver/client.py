@@ -106,7 +106,7 @@ class ForkServerClient:
         cwd: str,
         env: Mapping[str, str],
         *,
-        output: int,
+        outputs: tuple[int, int],
         wakeup_fd: int,
         lower: str | None = None,
     ) -> ForkedChild | None:
@@ -116,7 +116,7 @@ class ForkServerClient:
             command: The Python of the preload, the script or ``-m`` and the module, and arguments.
             cwd: The working folder.
             env: The whole environment, including the mark.
-            output: The file descriptor for its output.
+            outputs: The file descriptors for its standard output and error.
             wakeup_fd: Becomes readable when the process is to stop; ends the wait for imports.
             lower: A folder that the working folder shows, with copy on write.
         """
@@ -129,7 +129,7 @@ class ForkServerClient:
             self._disable("the arguments and variables of a trial are too long")
         while not self._disabled:
             try:
-                return self._fork(message, mark, output, wakeup_fd)
+                return self._fork(message, mark, outputs, wakeup_fd)
             except _StopRequestedError:
                 return None
             except _ServerLostError:
@@ -169,7 +169,9 @@ class ForkServerClient:
         if not self._ready:
             self.close()
 
-    def _fork(self, message: bytes, mark: str, output: int, wakeup_fd: int) -> ForkedChild:
+    def _fork(
+        self, message: bytes, mark: str, outputs: tuple[int, int], wakeup_fd: int
+    ) -> ForkedChild:
         if self._popen is None:
             self._start_server()
         if not self._ready:
@@ -177,7 +179,7 @@ class ForkServerClient:
         status_fd, status_write_end = os.pipe()
         try:
             try:
-                self._send(message, [output, status_write_end, *self._repeated_output()])
+                self._send(message, [*outputs, status_write_end, *self._repeated_output()])
             finally:
                 os.close(status_write_end)
             return ForkedChild(_wait_for_script(status_fd), status_fd)

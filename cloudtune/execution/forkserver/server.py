@@ -3,9 +3,9 @@
 Cloudtune runs this file with the trials' Python, so it and the files that it loads by path
 (`preload`, `child` and `overlay`) use only the standard library and the syntax of Python 3.7.
 Requests arrive on one socket: first the imports, then one message per trial with the file
-descriptors of its output, of its status, and of what the imports have printed, if anything. The
-server reports the status of a trial in messages of five bytes (see `MESSAGE_FORMAT`) and collects
-the process when cloudtune closes its end of the status pipe.
+descriptors of its standard output and error, of its status, and of what the imports have printed,
+if anything. The server reports the status of a trial in messages of five bytes (see
+`MESSAGE_FORMAT`) and collects the process when cloudtune closes its end of the status pipe.
 
 The server keeps a single thread and holds nothing that two trials must not share; if it cannot, it
 reports why. A forked process gets its own session, folder, arguments and environment, runs the
@@ -172,7 +172,7 @@ class _ForkServer:
                 job, fds = self._receive_job()
                 if job is None:
                     return None
-                output, status_fd, *printed = fds
+                output, errors, status_fd, *printed = fds
                 pid = self._fork(status_fd)
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
@@ -181,12 +181,13 @@ class _ForkServer:
                         os.close(fd)
                     self._connection.close()
                     os.dup2(output, 1)
-                    os.dup2(output, 2)
+                    os.dup2(errors, 2)
                     os.close(output)
+                    os.close(errors)
                     self._become_trial(job["mark"])
                     job["status"], job["printed"] = status_fd, printed
                     return job
-                for fd in (output, *printed):
+                for fd in (output, errors, *printed):
                     os.close(fd)
                 if pid:
                     self._status_fds[pid] = status_fd
@@ -199,7 +200,7 @@ class _ForkServer:
         import socket
 
         fds = array.array("i")
-        room = socket.CMSG_SPACE(3 * fds.itemsize)
+        room = socket.CMSG_SPACE(4 * fds.itemsize)
         message, ancillary, _, _ = self._connection.recvmsg(MAX_MESSAGE_BYTES, room)
         for _, _, data in ancillary:
             fds.frombytes(data)

@@ -70,6 +70,20 @@ def test_standard_input_is_empty_and_both_outputs_are_one(bench: Bench) -> None:
     assert bench.log() == b"''\nto the other\n"
 
 
+def test_lines_of_two_streams_do_not_mix_in_the_log(bench: Bench) -> None:
+    bench.run(
+        """
+        import sys
+        print('loss=0.5', end='')
+        print('7 warn', end='', file=sys.stderr)
+        print('ings', file=sys.stderr)
+        """,
+        metrics={"loss": [r"loss=(\S+)"]},
+    )
+    assert bench.log() == b"loss=0.5\n7 warnings\n"
+    assert bench.measured() == [(1, {"loss": 0.5})]
+
+
 def test_a_crash_reports_its_exit_code_and_last_lines(bench: Bench) -> None:
     ended = bench.run("""
         for n in range(100): print('line', n)

@@ -1,4 +1,4 @@
-"""Lines of tracebacks are no metrics, on this machine and where the launcher reads the output."""
+"""Which lines have metrics, on this machine and where the launcher reads the output."""
 
 from __future__ import annotations
 
@@ -129,12 +129,50 @@ SCRIPTS: dict[str, tuple[str, list[float]]] = {
             raise ValueError("loss=100\\nloss=5")
         except ValueError:
             traceback.print_exc()
-        print("loss=6", flush=True)
+        print("loss=6", file=sys.stderr)
         time.sleep(2.5)
-        print("loss=7", flush=True)
+        print("loss=7", file=sys.stderr)
         sys.exit(1)
         """,
         [5, 6, 7],
+    ),
+    "after the traceback of the other stream": (
+        """
+        import sys, traceback
+        try:
+            raise ValueError("bad\\nloss=5")
+        except ValueError:
+            traceback.print_exc()
+        print("loss=6", flush=True)
+        sys.exit(1)
+        """,
+        [6],
+    ),
+    "one line on each stream": (
+        """
+        import sys
+        print("loss=0.5", end="", flush=True)
+        print("7 warnings", file=sys.stderr)
+        """,
+        [0.5],
+    ),
+    "a line within a line of the other stream": (
+        """
+        import sys
+        print("loss=0.", end="", flush=True)
+        print("WARN 7", file=sys.stderr)
+        print("5 loss=3")
+        """,
+        [0.5, 3],
+    ),
+    "backspaces": (
+        """
+        print("loss=0.9\\b\\b\\b0.5")
+        print("loss=0.75\\b\\b\\b\\b\\b\\b\\b\\b\\b", end="\\r")
+        print("lx\\boss=4")
+        print("\\b\\bloss=5")
+        """,
+        [0.5, 0.75, 4, 5],
     ),
 }
 each_script = pytest.mark.parametrize(("code", "expected"), SCRIPTS.values(), ids=SCRIPTS)

@@ -364,7 +364,7 @@ def test_streams_behave_the_same(pair: Pair, unbuffered: str) -> None:
             pair.write("import codecs, contextlib, ctypes, fcntl, io, logging, os, subprocess, sys")
             with (pair.work / "train.py").open("a") as script:
                 script.write(f"\n{code}\n")
-            pool.start(number, pair.spec("train.py", number=number))
+            pool.start(number, replace(pair.spec("train.py", number=number), metrics={}))
             ended, log = pair.end(), pair.work.parent / f"log-{number}.txt"
             printed = re.sub(rb"(address|count|type) +: .*", b"", log.read_bytes())
             seen[-1][name] = (printed, ended.exit_code, ended.reason)
@@ -372,6 +372,11 @@ def test_streams_behave_the_same(pair: Pair, unbuffered: str) -> None:
     assert pair.messages == []
     assert [name for name in STREAMS if seen[1][name] != seen[0][name]] == []
     assert seen[1] == seen[0]
+
+
+def test_lines_of_two_streams_do_not_mix(pair: Pair) -> None:
+    pair.write("import sys\nprint('loss=0.5', end='', flush=True)\nprint('7', file=sys.stderr)")
+    assert pair.both() == ("loss=0.5\n7\n",) * 2
 
 
 PICKLED = """
