@@ -127,6 +127,7 @@ def confirm(
 def _describe_plan(plans: Sequence[Plan]) -> str:
     """Return what a confirming run will do at most, at what cost, and what else ends it."""
     from cloudtune.reporting.console.plan_page import describe_cost
+    from cloudtune.study.limits import LIMITS
     from cloudtune.study.quantities import format_count
 
     plan = plans[0].facts.confirmation
@@ -142,7 +143,8 @@ def _describe_plan(plans: Sequence[Plan]) -> str:
         text += f", decided by {plans[0].study.objectives[0].metric} ({plan.goal})"
     costs = [f"cost on {each.provider}: {describe_cost(each)}" for each in plans]
     ends = plans[0].study.to_json()["limits"]
-    limits = [f"{name} {ends[name]}" for name in ("max_cost", "timeout") if name in ends]
+    del ends["max_trials"]  # all trials
+    limits = [f"{name} {ends[name]}" for name in ends if LIMITS[name].ends_run]
     if "max_failed_trials" in ends and ends["max_failed_trials"] < count * most:
         limits.append(f"max_failed_trials {ends['max_failed_trials']}")
     texts = [text, *costs, *([f"limits: {', '.join(limits)}"] if limits else [])]

@@ -24,7 +24,6 @@ from cloudtune.errors import (
     ProviderError,
     UnsupportedError,
 )
-from cloudtune.fitting.capabilities import EnforcedName
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.proposals import read_proposals, waiting_proposals
 from cloudtune.ledger.records import JobRecord
@@ -365,7 +364,7 @@ def require_runnable(plan: Plan, *, strict: bool = False) -> None:
         raise MissingExtraError(f"a run on {plan.provider}", extra)
 
 
-def _enforced_here(plan: Plan) -> frozenset[EnforcedName]:
+def _enforced_here(plan: Plan) -> frozenset[str]:
     if plan.facts.attached:
         return frozenset()
     support = registry.get(plan.provider).capabilities.for_mode(plan.mode)

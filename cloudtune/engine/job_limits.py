@@ -8,36 +8,29 @@ from __future__ import annotations
 import math
 from collections.abc import Set
 
-from cloudtune.fitting.capabilities import ENFORCED_DRIVEN, EnforcedName
+from cloudtune.fitting.capabilities import ENFORCED_DRIVEN
 from cloudtune.results.events import Ended, Outcome, TrialState
 from cloudtune.results.objective import reaches_targets
 from cloudtune.results.trials import Trials
+from cloudtune.study.limits import LIMITS
 from cloudtune.study.quantities import format_count
 from cloudtune.study.study import Study
 
-TIMEOUT_REASON = "the study's timeout was reached"
+(TIMEOUT_REASON,) = LIMITS["timeout"].reasons
 """Why a job ends that its study's timeout ends."""
-_REASONS = (
-    (TIMEOUT_REASON, "timeout"),
-    ("no better objective in ", "patience"),
-    ("the cost reached ", "max_cost"),
-    ("max_failed_trials", "max_failed_trials"),
-    ("trials in a row failed", "max_failed_trials"),
-)
-"""A part of the reason of a job's end, and the limit."""
 _MAX_CONSECUTIVE_FAILURES = 25
 """Failures in a row that end a job without a limit that counts failures."""
 
 
 def limit_of(reason: str) -> str | None:
     """Return the limit that ended a job for a reason; None if no limit or the target did."""
-    return next((name for part, name in _REASONS if part in reason), None)
+    return next((n for n, each in LIMITS.items() if any(r in reason for r in each.reasons)), None)
 
 
 class LimitTracker:
     """Counts the ended trials of a job against the study's limits."""
 
-    def __init__(self, study: Study, enforced: Set[EnforcedName] = ENFORCED_DRIVEN) -> None:
+    def __init__(self, study: Study, enforced: Set[str] = ENFORCED_DRIVEN) -> None:
         """Create a tracker of the limits with these names; a service enforces the others."""
         self._study = study
         self._enforced = enforced

@@ -27,7 +27,6 @@ from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.engine.job_limits import TIMEOUT_REASON, LimitTracker
 from cloudtune.engine.managed_events import new_events
 from cloudtune.errors import EmulatorEndedError, ProviderError
-from cloudtune.fitting.capabilities import EnforcedName
 from cloudtune.provider.models import JobRef, JobStatus
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import JobClient
@@ -62,7 +61,7 @@ class ManagedJob:
         notify: Callable[[str], None] = lambda _: None,
         may_exist: bool = False,
         budget: JobBudget = JobBudget(),  # noqa: B008 - immutable
-        enforced: Set[EnforcedName] = frozenset(),
+        enforced: Set[str] = frozenset(),
     ) -> None:
         """Create a job; nothing is sent yet. The arguments are those of the `Driver`.
 

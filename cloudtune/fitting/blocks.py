@@ -8,6 +8,7 @@ from typing import Any
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.fitting.capabilities import ModeCapabilities
 from cloudtune.fitting.fields import drop_fields
+from cloudtune.study.limits import LIMITS
 from cloudtune.study.own_metrics import own_metrics
 from cloudtune.study.schema import Limits
 from cloudtune.study.study import Study
@@ -34,9 +35,9 @@ def fit_limits(
     for name in unsupported:
         reason = support.reason(f"limits.{name}", f"{title} does not support this limit")
         findings.append(Finding("dropped", path(name), reason))
-    enforced_here = support.enforced_here - support.limits - {"max_cost"}  # the price decides
+    enforced_here = support.enforced_here - support.limits
     for name in limits.as_dict():
-        if name in enforced_here:
+        if name in enforced_here and not LIMITS[name].needs_price:  # the price decides
             findings.append(Note(path(name), _ENFORCED_HERE.format(title)))
     fitted = limits.model_copy(update=unsupported)
     for name, limit in (

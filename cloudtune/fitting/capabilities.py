@@ -7,23 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from cloudtune.diagnostics import FindingKind
+from cloudtune.study.limits import LIMITS
 from cloudtune.study.schema import Mode, Parameter, Scale, Select, StoppingRule
 from cloudtune.study.strategies import STRATEGIES, StrategyName
 
 ParameterType = Literal["float", "int", "discrete", "categorical", "bool"]
-LimitName = Literal[
-    "max_trials",
-    "parallel_trials",
-    "timeout",
-    "trial_timeout",
-    "max_failed_trials",
-    "patience",
-    "max_cost",
-]
-EnforcedName = LimitName | Literal["target"]
 WarmStartKind = Literal["same", "transfer"]
 
 
@@ -86,7 +77,7 @@ class ModeCapabilities:
     targets: bool
     select: frozenset[Select]
     early_stopping: frozenset[StoppingRule]
-    limits: frozenset[LimitName]
+    limits: frozenset[str]
     """The names of the limits that the service enforces."""
     initial_trials: bool
     warm_start: frozenset[WarmStartKind]
@@ -97,7 +88,7 @@ class ModeCapabilities:
     max_name_length: Limit | None
     unattended: bool
     """Whether a job continues when the machine that started it is switched off."""
-    enforced_here: frozenset[EnforcedName] = frozenset()
+    enforced_here: frozenset[str] = frozenset()
     """What cloudtune enforces in managed mode, only while it is running: it cancels the job."""
     memory: Literal["machine", "shared", "trial"] = "machine"
     """Which memory a trial has: that of its machine, which settings choose; that of a machine which
@@ -151,10 +142,12 @@ class Capabilities:
 
 ALL_SCALES: frozenset[Scale] = frozenset({"linear", "log", "reverse_log", "auto"})
 
-ALL_LIMITS: frozenset[LimitName] = frozenset(get_args(LimitName))
-
-ENFORCED_DRIVEN: frozenset[EnforcedName] = frozenset({*get_args(LimitName), "target"})
+ENFORCED_DRIVEN: frozenset[str] = frozenset({*LIMITS, "target"})
 """What cloudtune enforces in driven mode."""
+ENFORCED_MANAGED: frozenset[str] = frozenset(
+    {*(name for name, traits in LIMITS.items() if traits.is_cancelling), "target"}
+)
+"""What cloudtune can enforce in managed mode."""
 
 DRIVEN = ModeCapabilities(
     parameters={
@@ -176,7 +169,7 @@ DRIVEN = ModeCapabilities(
     targets=True,
     select=frozenset({"last", "best"}),
     early_stopping=frozenset({"auto", "median", "bandit", "halving"}),
-    limits=ALL_LIMITS,
+    limits=frozenset(LIMITS),
     initial_trials=True,
     warm_start=frozenset({"same", "transfer"}),
     max_trials=None,

@@ -42,10 +42,7 @@ def check_completeness(study: Study, limits: Limits) -> Iterator[Finding]:
     if not study.parameters and not study.initial_trials:
         yield Finding("refused", "parameters", "the study has no parameters to tune")
     bounded = (
-        limits.max_trials
-        or limits.timeout
-        or limits.patience
-        or limits.max_cost
+        limits.ending()
         or STRATEGIES[study.strategy.name].ends_itself
         or any(objective.target is not None for objective in study.objectives)
     )

@@ -17,9 +17,9 @@ from cloudtune.errors import HttpError as HttpError
 from cloudtune.errors import MissingExtraError as MissingExtraError
 from cloudtune.errors import ProviderError as ProviderError
 from cloudtune.errors import UsageError as UsageError
-from cloudtune.fitting.capabilities import ALL_LIMITS as ALL_LIMITS
 from cloudtune.fitting.capabilities import ALL_SCALES as ALL_SCALES
 from cloudtune.fitting.capabilities import DRIVEN as DRIVEN
+from cloudtune.fitting.capabilities import ENFORCED_MANAGED as ENFORCED_MANAGED
 from cloudtune.fitting.capabilities import LAUNCHER_FIELDS as LAUNCHER_FIELDS
 from cloudtune.fitting.capabilities import Adjustment as Adjustment
 from cloudtune.fitting.capabilities import Capabilities as Capabilities
@@ -76,8 +76,6 @@ from cloudtune.study.quantities import format_bytes as format_bytes
 from cloudtune.study.quantities import format_count as format_count
 from cloudtune.study.quantities import format_duration as format_duration
 from cloudtune.study.quantities import parse_bytes as parse_bytes
-from cloudtune.study.quantity_fields import MoneyAmount as MoneyAmount
-from cloudtune.study.quantity_fields import Seconds as Seconds
 from cloudtune.study.regular_files import open_regular as open_regular
 from cloudtune.study.regular_files import read_regular as read_regular
 from cloudtune.study.schema import BoolParameter as BoolParameter
@@ -93,6 +91,8 @@ from cloudtune.study.schema import Objective as Objective
 from cloudtune.study.schema import Parameter as Parameter
 from cloudtune.study.schema import Resources as Resources
 from cloudtune.study.schema import TrialSpec as TrialSpec
+from cloudtune.study.schema_base import MoneyAmount as MoneyAmount
+from cloudtune.study.schema_base import Seconds as Seconds
 from cloudtune.study.schema_base import Text as Text
 from cloudtune.study.search_space import Node as Node
 from cloudtune.study.search_space import Space as Space

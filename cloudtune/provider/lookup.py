@@ -133,12 +133,8 @@ def count_certain_trials(study: Study) -> int:
     """Return how many trials a run certainly starts, as far as the study's limits tell."""
     limits = study.limits
     parallel = limits.parallel_trials or 1
-    may_end_early = (
-        limits.timeout
-        or limits.patience
-        or limits.max_cost
-        or any(objective.target is not None for objective in study.objectives)
-    )
+    has_target = any(objective.target is not None for objective in study.objectives)
+    may_end_early = has_target or limits.ending() - {"max_trials"}
     return parallel if may_end_early else max(limits.max_trials or 0, parallel)
 
 

@@ -9,11 +9,12 @@ from cloudtune.errors import UsageError
 from cloudtune.provider import registry
 from cloudtune.results.model import Trial
 from cloudtune.study.confirmation import Confirmation
+from cloudtune.study.limits import LIMITS
 from cloudtune.study.quantities import parse_money
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 
-_KEPT_LIMITS = ("parallel_trials", "trial_timeout", "timeout", "max_failed_trials", "max_cost")
+_KEPT_LIMITS = {name for name, traits in LIMITS.items() if not traits.is_for_search}
 
 
 def confirming_study(
@@ -44,7 +45,7 @@ def confirming_study(
     seed = study.strategy.seed
     data["strategy"] = {"name": "list", **({} if seed is None else {"seed": seed})}
     data["initial_trials"] = [dict(c.parameters) for c in confirmation.candidates] * seeds
-    limits = study.limits.model_dump(mode="json", include=set(_KEPT_LIMITS), exclude_none=True)
+    limits = study.limits.model_dump(mode="json", include=_KEPT_LIMITS, exclude_none=True)
     count = len(data["initial_trials"])
     data["limits"] = {"max_failed_trials": count, **limits, "max_trials": count}
     if max_cost:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cloudtune.engine.job_limits import limit_of
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.results.model import Trial
-from cloudtune.study.quantities import format_duration
+from cloudtune.study.quantities import Money, format_duration
 from cloudtune.study.study import Study
 
 
@@ -35,14 +35,16 @@ def raise_limit(
     study = Study.model_validate(record.study)
     if name in (study.providers.get(job.provider, {}).get("limits") or {}):
         return f"start a new one, since providers.{job.provider}.limits.{name} cannot be changed"
-    limits = study.limits
     value = str(least)
-    if name == "timeout":
-        value = format_duration(2 * (limits.timeout or 0.0))
-    elif name == "max_cost" and limits.max_cost:
-        value = f"{2 * limits.max_cost.amount:g} {limits.max_cost.currency}"
-    elif name == "patience":
-        value = str(2 * (limits.patience or 0))
-    elif name == "max_failed_trials":
+    if name == "max_failed_trials":
         value = str(2 * sum(trial.state == "failed" for trial in trials))
+    elif name != "max_trials":
+        value = _doubled(getattr(study.limits, name))
     return f"cloudtune set {record.id} {shlex.quote(f'limits.{name}={value}')}"
+
+
+def _doubled(limit: float | Money) -> str:
+    """Return twice a limit as in a study; a float is a duration."""
+    if isinstance(limit, Money):
+        return f"{2 * limit.amount:g} {limit.currency}"
+    return str(2 * limit) if isinstance(limit, int) else format_duration(2 * limit)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cloudtune.study.limits import LIMITS
+
 _RANGE = {
     "type": "int",
     "min": 1,
@@ -56,15 +58,7 @@ KEY_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "proposals": 0.3,
         "proposal_wait": "10m",
     },
-    "Limits": {
-        "max_trials": 40,
-        "parallel_trials": 4,
-        "timeout": "2h30m",
-        "trial_timeout": "10m",
-        "max_failed_trials": 5,
-        "patience": 15,
-        "max_cost": "25 USD",
-    },
+    "Limits": {name: traits.example for name, traits in LIMITS.items()},
     "EarlyStopping": {
         "rule": "median",
         "min_step": 5,

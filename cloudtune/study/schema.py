@@ -16,8 +16,8 @@ from pydantic import (
     StrictStr,
 )
 
+from cloudtune.study.limits import Limits as Limits  # noqa: PLC0414 - exported
 from cloudtune.study.notify import Notify as Notify  # noqa: PLC0414 - exported
-from cloudtune.study.quantity_fields import MoneyAmount, Seconds
 from cloudtune.study.resources import Resources as Resources  # noqa: PLC0414 - exported
 from cloudtune.study.resources import Retry, retry_or_map
 from cloudtune.study.schema_base import Model as Model  # noqa: PLC0414 - exported
@@ -25,6 +25,7 @@ from cloudtune.study.schema_base import NotNegative as _NotNegative
 from cloudtune.study.schema_base import Number as Number  # noqa: PLC0414 - exported
 from cloudtune.study.schema_base import Positive as _Positive
 from cloudtune.study.schema_base import Scalar as Scalar  # noqa: PLC0414 - exported
+from cloudtune.study.schema_base import Seconds
 from cloudtune.study.schema_base import Text as _Text
 from cloudtune.study.schema_base import Value as Value  # noqa: PLC0414 - exported
 from cloudtune.study.schema_base import When as When  # noqa: PLC0414 - exported
@@ -176,43 +177,6 @@ class Strategy(Model):
         default=None,
         description="How long such a trial waits until the search goes on. Default: 5m.",
     )
-
-
-class Limits(Model):
-    """Limits of a job, except max_cost, which limits the run."""
-
-    max_trials: _Positive | None = Field(
-        default=None, description="Trials to start, including failed ones. Default: no limit."
-    )
-    parallel_trials: _Positive | None = Field(
-        default=None, description="Trials that run at the same time. Default: 1."
-    )
-    timeout: Seconds | None = Field(
-        default=None,
-        description="Duration of the study; running trials are stopped then. Default: no limit.",
-    )
-    trial_timeout: Seconds | None = Field(
-        default=None, description="Duration of a trial including restarts. Default: no limit."
-    )
-    max_failed_trials: _NotNegative | None = Field(
-        default=None, description="Failures to tolerate. Default: until the first 3 fail alike."
-    )
-    patience: _Positive | None = Field(
-        default=None,
-        description="Finished trials without improvement after which the run ends. Default: no "
-        "limit.",
-    )
-    max_cost: MoneyAmount | None = Field(
-        default=None, description="Cost of the run, over all providers. Default: no limit."
-    )
-
-    def with_defaults(self, other: Limits) -> Limits:
-        """Return these limits, completed by those of ``other``."""
-        return other.model_copy(update=self.as_dict())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the limits that are set, by name."""
-        return {name: value for name, value in self if value is not None}
 
 
 class EarlyStopping(Model):

@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+)
 
 from cloudtune.study.map_values import ScalarOrMap
+from cloudtune.study.quantities import (
+    DURATION_PATTERN,
+    MONEY_PATTERN,
+    Money,
+    format_duration,
+    parse_duration,
+    parse_money,
+)
 from cloudtune.study.short_forms import one_or_many
 
 _FiniteFloat = Annotated[StrictFloat, Field(allow_inf_nan=False)]
@@ -19,6 +38,31 @@ Number = StrictInt | _FiniteFloat
 Positive = Annotated[StrictInt, Field(ge=1)]
 NotNegative = Annotated[StrictInt, Field(ge=0)]
 Text = Annotated[StrictStr, Field(min_length=1)]
+
+Seconds = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": DURATION_PATTERN,
+            "errorMessage": "Write a duration with a unit, such as 90s, 10m or 2h30m.",
+        }
+    ),
+]
+MoneyAmount = Annotated[
+    Money,
+    BeforeValidator(parse_money),
+    PlainSerializer(str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": MONEY_PATTERN,
+            "errorMessage": "Write an amount with a currency, such as 25 USD.",
+        }
+    ),
+]
 
 
 class Model(BaseModel):

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from cloudtune.fitting.capabilities import (
-    EnforcedName,
     Limit,
-    LimitName,
     ModeCapabilities,
     ParameterType,
 )
+from cloudtune.study.limits import LIMITS
 from cloudtune.study.schema import Json, Scale
 from cloudtune.study.strategies import STRATEGIES
 
@@ -50,7 +49,7 @@ def _lists(table: Literal["strategies", "early_stopping"], name: str) -> Support
     return lambda mode: name in getattr(mode, table)
 
 
-def _is_limit(name: EnforcedName) -> Supported:
+def _is_limit(name: str) -> Supported:
     return lambda mode: name in mode.limits | mode.enforced_here
 
 
@@ -176,16 +175,12 @@ def _searches() -> Iterator[Feature]:
 
 
 def _limits() -> Iterator[Feature]:
-    limits: Mapping[LimitName, Any] = {
-        "timeout": "2h",
-        "trial_timeout": "10m",
-        "max_failed_trials": 1,
-        "patience": 5,
-    }
-    for name, value in limits.items():
+    for name, traits in LIMITS.items():
+        if name in {"max_trials", "parallel_trials"} or traits.needs_price:
+            continue
         yield Feature(
             f"limit {name}",
-            {"limits": {"max_trials": 2, name: value}},
+            {"limits": {**PLAIN["limits"], name: traits.example}},
             f"limits.{name}",
             _is_limit(name),
         )

@@ -23,6 +23,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import StudyResult
 from cloudtune.runs import lifecycle
+from cloudtune.study.limits import LIMITS
 from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Space, match_value
 from cloudtune.study.study import Study
@@ -127,6 +128,8 @@ class ProviderContract:
     def test_capabilities_name_the_provider_and_a_mode(self) -> None:
         assert self.create_provider().capabilities.provider == self.name
         assert self.modes()
+        for _, mode in self.modes():
+            assert mode.limits | mode.enforced_here <= {*LIMITS, "target"}
 
     def test_a_plan_is_pure_and_survives_json(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ from functools import partial
 from cloudtune.formats import LINEAR_AND_LOG
 from cloudtune.provider import (
     DRIVEN,
+    ENFORCED_MANAGED,
     LAUNCHER_FIELDS,
     Adjustment,
     BoolParameter,
@@ -73,7 +74,7 @@ MANAGED = ModeCapabilities(
     select=frozenset({"last"}),
     early_stopping=frozenset({"auto", *RULES.values()}),
     limits=frozenset({"max_trials", "parallel_trials", "timeout", "trial_timeout"}),
-    enforced_here=frozenset({"max_cost", "max_failed_trials", "patience", "target"}),
+    enforced_here=ENFORCED_MANAGED - {"timeout"},
     initial_trials=False,
     warm_start=frozenset(),
     max_trials=Limit(1_000, _LIMITS),

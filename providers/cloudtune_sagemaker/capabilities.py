@@ -7,6 +7,7 @@ from dataclasses import replace
 from cloudtune.provider import (
     ALL_SCALES,
     DRIVEN,
+    ENFORCED_MANAGED,
     LAUNCHER_FIELDS,
     Adjustment,
     Capabilities,
@@ -55,7 +56,7 @@ MANAGED = ModeCapabilities(
     select=frozenset({"last"}),
     early_stopping=frozenset({"auto", "median"}),
     limits=frozenset({"max_trials", "parallel_trials", "timeout", "trial_timeout", "patience"}),
-    enforced_here=frozenset({"max_cost", "max_failed_trials"}),
+    enforced_here=ENFORCED_MANAGED - {"timeout", "patience", "target"},
     initial_trials=False,
     warm_start=frozenset({"same", "transfer"}),
     # Of random search with a raised quota; the rules know what holds without.

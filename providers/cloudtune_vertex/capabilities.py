@@ -9,6 +9,7 @@ from cloudtune.formats import adjust_reversed
 from cloudtune.provider import (
     ALL_SCALES,
     DRIVEN,
+    ENFORCED_MANAGED,
     LAUNCHER_FIELDS,
     Capabilities,
     Limit,
@@ -53,7 +54,7 @@ MANAGED = ModeCapabilities(
         }
     ),
     # The service checks these two only before it starts a trial, if tuning jobs apply them at all.
-    enforced_here=frozenset({"max_cost", "patience", "target", "timeout"}),
+    enforced_here=ENFORCED_MANAGED - {"max_failed_trials"},
     initial_trials=False,
     warm_start=frozenset(),
     max_trials=None,

@@ -10,7 +10,13 @@ from dataclasses import replace
 from functools import partial
 
 from cloudtune.formats import LINEAR_AND_LOG, list_log_scale
-from cloudtune.provider import DRIVEN, LAUNCHER_FIELDS, Capabilities, ModeCapabilities
+from cloudtune.provider import (
+    DRIVEN,
+    ENFORCED_MANAGED,
+    LAUNCHER_FIELDS,
+    Capabilities,
+    ModeCapabilities,
+)
 
 CLIENT = "ibm-wmla 0.1.1, wmla_api_v1.py, start_hpo, read 2026-11-25"
 """IBM's client of the Accelerator's API, which describes each field of a search."""
@@ -51,7 +57,7 @@ MANAGED = ModeCapabilities(
     select=frozenset({"last", "best"}),
     early_stopping=frozenset(),
     limits=frozenset({"max_trials", "parallel_trials", "timeout"}),
-    enforced_here=frozenset({"max_cost", "max_failed_trials", "patience", "target"}),
+    enforced_here=ENFORCED_MANAGED - {"timeout"},
     initial_trials=False,
     warm_start=frozenset(),
     max_trials=None,

@@ -16,7 +16,6 @@ from cloudtune.engine import managed_job
 from cloudtune.engine.inbox import Inbox, StopRequest
 from cloudtune.engine.managed_job import ManagedJob
 from cloudtune.errors import EmulatorEndedError, MissingExtraError, ProviderError
-from cloudtune.fitting.capabilities import EnforcedName
 from cloudtune.ledger.reader import read_results
 from cloudtune.planning.planner import plan
 from cloudtune.provider import registry
@@ -225,7 +224,7 @@ def slow_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(odd.OddClient, "poll_seconds", 0.25)
     able = odd.CAPABILITIES.for_mode("managed")
     assert able is not None
-    enforced: frozenset[EnforcedName]
+    enforced: frozenset[str]
     enforced = frozenset({"max_failed_trials", "patience", "target", "timeout"})
     able = replace(able, enforced_here=enforced)
     monkeypatch.setattr(odd.OddProvider, "capabilities", replace(odd.CAPABILITIES, managed=able))

@@ -58,7 +58,7 @@ def test_the_limits_of_the_study_are_kept_and_named(
 ) -> None:
     run = search({"max_cost": "900 USD", "timeout": "2h", "max_failed_trials": 2})
     call("confirm", run, "-o", str(tmp_path / "saved.json"))
-    assert "limits: max_cost 900 USD, timeout 2h, max_failed_trials 2" in capsys.readouterr().err
+    assert "limits: timeout 2h, max_cost 900 USD, max_failed_trials 2" in capsys.readouterr().err
     (plan,) = plan_confirmation(run, ConfirmOptions())
     kept = {"max_cost": "900 USD", "timeout": "2h", "max_failed_trials": 2, "max_trials": 30}
     assert plan.study.to_json()["limits"] == kept

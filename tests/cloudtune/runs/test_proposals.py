@@ -33,6 +33,7 @@ from cloudtune.runs import lifecycle
 from cloudtune.runs.proposals import propose
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
+from cloudtune.study.limits import LIMITS
 from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 from cloudtune.testing.provider_contract import stop_emulators
@@ -213,6 +214,13 @@ LIMITED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "target": ({"objective": {"metric": "loss", "goal": "minimize", "target": 5}}, "no more"),
 }
+
+
+def test_each_limit_that_ends_a_job_has_a_case() -> None:
+    raised = " ".join(more for _, more in LIMITED.values())
+    assert [
+        name for name, each in LIMITS.items() if each.reasons and f".{name}=" not in raised
+    ] == []
 
 
 @pytest.mark.parametrize("case", LIMITED)
