@@ -6,13 +6,13 @@ import gc
 from contextlib import suppress
 from importlib import import_module
 
+from cloudtune.common.entry_points import find_entry_points
 from cloudtune_vertex.google_sdk import import_google
 
 with suppress(ImportError):  # an extra is not installed
     import_google("google.cloud.aiplatform_v1.types")
 for _name in (
-    *("cloudtune_azure", "cloudtune_ray", "cloudtune_sagemaker", "cloudtune_slurm"),
-    *("cloudtune_vertex", "cloudtune_watson"),
+    *(f"cloudtune_{each.name}" for each in find_entry_points("cloudtune.providers")),
     *("moto.backends", "moto.cloudwatch.models", "moto.ecr.models", "moto.iam.models"),
     *("moto.logs.models", "moto.s3.responses", "moto.server", "moto.sts.models"),
     *("gcp_storage_emulator.server", "google.protobuf.json_format", "trustme"),

@@ -11,6 +11,7 @@ import pytest
 from cloudtune.emulation.process import IN_USE
 from tests.emulator_forks import ForkedEmulator
 from tests.emulator_server import Served
+from tests.providers import EMULATED
 
 ADDRESSES = {
     "sagemaker": "AWS_ENDPOINT_URL",
@@ -32,7 +33,7 @@ def refused(name: str, folder: Path, *words: str) -> tuple[int, str]:
     return code, errors.read_text()
 
 
-@pytest.mark.parametrize("name", [*ADDRESSES, "azure", "slurm"])
+@pytest.mark.parametrize("name", EMULATED)
 def test_the_address_is_private_and_goes_with_the_process(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "emulator"
     emulator = Served(f"cloudtune_{name}.emulator", folder)
@@ -52,7 +53,7 @@ def test_the_address_is_private_and_goes_with_the_process(name: str, tmp_path: P
     assert not path.exists()
 
 
-@pytest.mark.parametrize("name", [*ADDRESSES, "azure", "slurm"])
+@pytest.mark.parametrize("name", EMULATED)
 def test_a_wrong_fault_plan_is_reported_at_once(name: str, tmp_path: Path) -> None:
     plan = tmp_path / "faults.yaml"
     plan.write_text("faults:\n- {operation: CreateNothing, call: 1, effect: throttle}\n")

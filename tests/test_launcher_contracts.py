@@ -13,9 +13,10 @@ import pytest
 import cloudtune
 from cloudtune.study.study import Study
 from tests.launched import SHOW, Launched, awkward_study, awkward_trials, ended
+from tests.providers import TUNERS
 from tests.waiting import wait_until
 
-JOBS = ("azure", "sagemaker", "vertex", "watson", "watson search")
+JOBS = (*TUNERS, "watson search")
 
 
 @pytest.fixture(params=JOBS)

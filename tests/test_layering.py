@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.providers import EMULATED
+
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "cloudtune" / "testing" / "example_provider"
 PROVIDERS = [*sorted((ROOT / "providers").glob("cloudtune_*")), EXAMPLE / "cloudtune_example"]
@@ -369,7 +371,7 @@ def test_a_check_loads_only_what_it_needs(
     assert len([name for name in loaded if name.startswith("cloudtune")]) <= MOST_MODULES
 
 
-@pytest.mark.parametrize("name", ["azure", "ray", "sagemaker", "slurm", "vertex", "watson"])
+@pytest.mark.parametrize("name", EMULATED)
 def test_the_check_of_settings_loads_no_other_code_of_a_provider(name: str) -> None:
     words = ["check", QUICKSTART, "--set", f"providers.{name}.mode=auto"]
     loaded = loaded_by(f"from cloudtune.cli import main; main({words})")

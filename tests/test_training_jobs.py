@@ -15,14 +15,14 @@ import pytest
 from cloudtune.provider.models import Interrupted
 from cloudtune.results.events import Started
 from tests.played_service import HYPERBAND, PlayedService, starting
+from tests.providers import TUNERS
 
-PROVIDERS = ("azure", "sagemaker", "vertex", "watson")
 NOT_WATSON = pytest.mark.parametrize("provider", ["azure", "sagemaker", "vertex"])
 """IBM has no such refusal or state, and keeps no checkpoints for a later job."""
 Play = Callable[..., Any]
 
 
-@pytest.fixture(params=PROVIDERS)
+@pytest.fixture(params=TUNERS)
 def provider(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -14,6 +14,7 @@ from cloudtune.results.model import StudyResult
 from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study
 from cloudtune.testing.provider_contract import stop_emulators
+from tests.providers import EMULATED, TUNERS
 
 SCRIPT = """\
 from cloudtune.trial import params, report
@@ -45,17 +46,9 @@ STUDY: dict[str, Any] = {
     "trial": {"script": "train.py", "metrics": {"loss": ["loss: ([0-9.]+)", r"rate=(\S+)"]}},
 }
 WAYS: list[tuple[str, dict[str, str]]] = [
-    ("sagemaker", {"mode": "managed"}),
-    ("sagemaker", {"mode": "driven"}),
-    ("vertex", {"mode": "managed"}),
-    ("vertex", {"mode": "driven"}),
-    ("watson", {"backend": "wmla"}),
-    ("watson", {"backend": "wml"}),
-    ("watson", {"backend": "jobs"}),
-    ("azure", {"mode": "managed"}),
-    ("azure", {"mode": "driven"}),
-    ("slurm", {}),
-    ("ray", {}),
+    *(("watson", {"backend": backend}) for backend in ("wmla", "wml", "jobs")),
+    *((on, {"mode": mode}) for on in TUNERS if on != "watson" for mode in ("managed", "driven")),
+    *((on, {}) for on in EMULATED if on not in TUNERS),
 ]
 
 

@@ -15,6 +15,7 @@ from cloudtune.bundle.files import find_credentials, list_files
 from cloudtune.planning.planner import plan
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.study.study import Study
+from tests.providers import TUNERS
 
 CREDENTIALS = """
     .env .env.production sub/.ENV .envrc .aws/credentials home/.aws/config .ssh/id_rsa
@@ -122,7 +123,7 @@ def test_also_files_that_git_tracks(source: Path) -> None:
     assert suspects(source) == (".env", ".ssh/id_rsa")
 
 
-@pytest.mark.parametrize("on", ["azure", "sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("on", TUNERS)
 @pytest.mark.parametrize("emulated", [True, False])
 def test_a_service_refuses_credentials(source: Path, on: str, *, emulated: bool) -> None:
     study = Study.model_validate({"trial": {"script": "train.py"}})
@@ -148,7 +149,7 @@ def test_this_machine_only_notes_them(source: Path) -> None:
     assert "gcp.json look like credentials; no service" in str([str(n) for n in planned.notes])
 
 
-@pytest.mark.parametrize("on", ["azure", "sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("on", TUNERS)
 def test_an_input_with_credentials_is_not_uploaded(source: Path, on: str) -> None:
     (source / ".cloudtuneignore").write_text("/*\n!/train.py\n")
     study = {"script": "train.py", "inputs": {"home": ".", "key": "gcp.json", "env": ".env"}}

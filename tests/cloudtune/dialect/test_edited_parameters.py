@@ -14,14 +14,12 @@ from cloudtune.conversion.registry import all_formats
 from cloudtune.errors import CloudtuneError
 from cloudtune.study.loader import load
 from cloudtune.study.yaml_reader import is_list, is_map
+from tests.providers import TUNERS
 
 TESTS = Path(__file__).parents[2]
 FOLDERS = {
     **{path.name.replace("_", "-"): path for path in (TESTS / "cloudtune" / "formats").iterdir()},
-    **{
-        name: TESTS / f"cloudtune_{name}" / "native"
-        for name in ("azure", "sagemaker", "vertex", "watson")
-    },
+    **{name: TESTS / f"cloudtune_{name}" / "native" for name in TUNERS},
 }
 FORMATS = sorted(name for name, each in all_formats().items() if each.dialect())
 NEW = "renamed_parameter"

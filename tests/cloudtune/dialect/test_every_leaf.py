@@ -23,6 +23,7 @@ from cloudtune.study.study import Study
 from tests.cloudtune.dialect.bases import FLOAT, bases
 from tests.cloudtune.dialect.bases import study as plain
 from tests.cloudtune.dialect.schema_leaves import Leaf, candidates, changed, schema_leaves, valid
+from tests.providers import TUNERS
 
 MOST = 2
 """Cases of a leaf in one study: its other places and values show no more."""
@@ -161,7 +162,7 @@ HERE = {
 """The leaves that a request of a service does not need, with the reason."""
 
 
-@pytest.mark.parametrize("provider", ["azure", "sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("provider", TUNERS)
 def test_a_leaf_changes_the_request_or_has_a_finding(
     provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

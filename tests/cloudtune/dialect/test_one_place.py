@@ -14,14 +14,12 @@ from cloudtune.conversion.registry import all_formats
 from cloudtune.dialect.model import Dialect
 from cloudtune.study import schema
 from cloudtune.study.strategies import STRATEGIES
+from tests.providers import TUNERS
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = {
     **{path.name.replace("_", "-"): path for path in (ROOT / "cloudtune" / "formats").iterdir()},
-    **{
-        name: ROOT / "providers" / f"cloudtune_{name}"
-        for name in ("azure", "sagemaker", "vertex", "watson")
-    },
+    **{name: ROOT / "providers" / f"cloudtune_{name}" for name in TUNERS},
 }
 DIALECTS = {name: found for name, each in all_formats().items() if (found := each.dialect())}
 STUDY = {

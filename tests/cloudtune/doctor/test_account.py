@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 
 import cloudtune
-from cloudtune.provider import registry
 from cloudtune.reporting.console.diagnosis import format_checks
+from tests.providers import EMULATED
 
-SERVICES = [name for name in registry.names() if registry.get(name).emulator and name != "slurm"]
 
-
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [name for name in EMULATED if name != "slurm"])
 def test_an_account_without_settings_is_unknown(
     service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

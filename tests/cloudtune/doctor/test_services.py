@@ -10,6 +10,7 @@ import pytest
 
 from cloudtune.diagnostics import Check
 from cloudtune.doctor.diagnosis import diagnose
+from tests.providers import DRIVEN_SETTINGS, TUNERS
 
 HEAD = """
     import argparse, json, os, time
@@ -34,8 +35,6 @@ WRITES = {
         json.dump([{{"steps": step, "loss": lr / step}} for step in (1, 2)], file)
     """,
 }
-SETTINGS: dict[str, Any] = {"watson": {"backend": "wml"}}
-SERVICES = ["azure", "sagemaker", "vertex", "watson"]
 
 
 def script_checks(
@@ -48,7 +47,7 @@ def script_checks(
         "limits": {"max_trials": 9},
         "strategy": strategy,
         "trial": {"script": "train.py", **trial},
-        "providers": {service: SETTINGS.get(service, {})},
+        "providers": {service: DRIVEN_SETTINGS[service]},
     }
     checks = diagnose(study, service, seconds=30, emulate=True).checks
     return [check for check in checks if check.area in {"study", "script"}]
@@ -66,7 +65,7 @@ def found(checks: list[Check]) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", TUNERS)
 def test_a_service_sees_what_is_printed(service: str) -> None:
     checks = script_checks(Path(), service, PRINTS, metrics={"loss": r"loss: (\S+)"})
     assert found(checks) == []
@@ -84,7 +83,7 @@ def test_a_service_sees_what_is_written(service: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", TUNERS)
 def test_a_service_does_not_see_the_metric(service: str) -> None:
     checks = script_checks(Path(), service, PRINTS, metrics={"loss": r"Loss: (\S+)"})
     (check,) = [check for check in checks if check.severity == "error"]
@@ -92,7 +91,7 @@ def test_a_service_does_not_see_the_metric(service: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", TUNERS)
 def test_a_service_gets_the_reason_of_a_failure(service: str) -> None:
     checks = script_checks(Path(), service, HEAD.replace("--lr", "--rate"))
     (check,) = [check for check in checks if check.severity == "error"]
@@ -119,7 +118,7 @@ HYPERBAND = {"name": "hyperband", "resource": "epochs", "min": 6, "max": 54}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", TUNERS)
 @pytest.mark.parametrize("saves", [True, False])
 def test_a_service_keeps_the_checkpoint(service: str, *, saves: bool) -> None:
     script = RESUMES if saves else RESUMES.replace('file, "w"', 'os.devnull, "w"')

@@ -22,9 +22,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.runs import lifecycle
 from cloudtune.runs.remote import list_uploads, remove_run_uploads
 from cloudtune.study.study import Study
-
-SERVICES = ("azure", "sagemaker", "vertex", "watson")
-BACKENDS = {"watson": {"backend": "wml"}}
+from tests.providers import DRIVEN_SETTINGS, TUNERS
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +44,7 @@ def planned(on: str, **settings: object) -> Plan:
         "parameters": {"x": {"type": "float", "min": 0, "max": 1}},
         "limits": {"max_trials": 1, "trial_timeout": "1m"},
         "trial": {"script": "train.py", "source": "code"},
-        "providers": {on: {**BACKENDS.get(on, {}), **settings}},
+        "providers": {on: {**DRIVEN_SETTINGS[on], **settings}},
     }
     return plan(Study.model_validate(study), on)
 
@@ -68,7 +66,7 @@ def served(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("served", SERVICES, indirect=True)
+@pytest.mark.parametrize("served", TUNERS, indirect=True)
 def test_a_plain_run_in_an_emulators_environment_is_emulated(
     served: dict[str, str], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +100,7 @@ def test_a_plain_run_in_an_emulators_environment_is_emulated(
     assert not list_uploads(new.id, [new.id])
 
 
-@pytest.mark.parametrize("on", SERVICES)
+@pytest.mark.parametrize("on", TUNERS)
 def test_an_emulator_that_has_ended_is_an_error(
     on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

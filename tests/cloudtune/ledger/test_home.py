@@ -15,6 +15,7 @@ import pytest
 
 from cloudtune.emulation.process import EmulationOptions, save_options
 from cloudtune.ledger.home import create_private_folder, create_state_folder, open_folder_note
+from tests.providers import TUNERS
 
 STUDY = """
 objective: {metric: score, goal: maximize}
@@ -51,7 +52,7 @@ def test_a_run_creates_a_private_folder(folder: Path) -> None:
     assert "other users" not in done.stderr
 
 
-@pytest.mark.parametrize("provider", ["azure", "sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("provider", TUNERS)
 def test_an_emulator_creates_a_private_folder(folder: Path, provider: str) -> None:
     command = [sys.executable, "-m", "cloudtune", "emulate", provider, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as emulator:

@@ -17,6 +17,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.study.study import Study
 from tests import fake_docker
+from tests.providers import DRIVEN_SETTINGS, TUNERS
 
 PATH = "providers.sagemaker.rehearse"
 IMAGES = {"sagemaker": {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1"}}
@@ -98,28 +99,26 @@ def test_a_study_without_an_image_runs_in_none(tmp_path: Path, on: str) -> None:
     assert "the study names none" in finding.reason
 
 
-@pytest.mark.parametrize("on", ["azure", "sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("on", TUNERS)
 @pytest.mark.parametrize("python", ["no-such-python", "envs/no/bin/python", "train.py"])
 def test_a_python_that_does_not_exist_is_refused(tmp_path: Path, on: str, python: str) -> None:
-    settings = {"backend": "wml"} if on == "watson" else {}
-    (finding,) = plan_of(tmp_path, {"python": python}, on, settings=settings).refused
+    (finding,) = plan_of(tmp_path, {"python": python}, on, settings=DRIVEN_SETTINGS[on]).refused
     assert finding.path == f"providers.{on}.rehearse.python"
     assert finding.reason.startswith(f"{python} is not a program")
-    assert not plan_of(tmp_path, {"python": "python3"}, on, settings=settings).refused
+    assert not plan_of(tmp_path, {"python": "python3"}, on, settings=DRIVEN_SETTINGS[on]).refused
 
 
-@pytest.mark.parametrize("on", sorted(set(registry.names()) - {"local", "ray", "slurm"}))
+@pytest.mark.parametrize("on", TUNERS)
 def test_a_python_that_the_script_does_not_support_does_not_stand_in(
     tmp_path: Path, on: str
 ) -> None:
-    settings = {"backend": "wml"} if on == "watson" else {}
     (tmp_path / "train.py").write_text('# /// script\n# requires-python = ">=3.99"\n# ///\n')
     study = {
         "objective": {"metric": "loss", "goal": "minimize"},
         "parameters": {"a": {"type": "float", "min": 0, "max": 1}},
         "limits": {"max_trials": 2},
         "trial": {"script": "train.py"},
-        "providers": {on: settings},
+        "providers": {on: DRIVEN_SETTINGS[on]},
     }
     planned = planner.plan(Study.model_validate(study), on, base=tmp_path, emulated=True)
     (reason,) = [

@@ -11,6 +11,7 @@ import cloudtune
 from cloudtune.planning.planner import plan
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.study.study import Study
+from tests.providers import TUNERS
 
 STUDY = {
     "objective": {"metric": "loss", "goal": "minimize"},
@@ -38,7 +39,7 @@ def test_a_trial_on_this_machine_reads_through_the_link(source: Path) -> None:
     assert run.results()["local"].findings == ()
 
 
-@pytest.mark.parametrize("on", ["azure", "sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("on", TUNERS)
 def test_a_service_refuses_the_link(source: Path, on: str) -> None:
     study = Study.model_validate(STUDY)
     planned = plan(study, on, emulated=True)

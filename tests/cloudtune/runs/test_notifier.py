@@ -22,6 +22,7 @@ from cloudtune.results.model import StudyResult
 from cloudtune.runs import lifecycle, notifier
 from cloudtune.runs.limits import set_limits
 from cloudtune.study.study import Study
+from tests.providers import EMULATED
 from tests.waiting import wait_until
 
 SCRIPT = """
@@ -217,7 +218,7 @@ def test_services_get_nothing_of_it() -> None:
         "limits": {"max_trials": 2},
         "notify": {"command": ["./only-here"]},
     }
-    for name in ("azure", "sagemaker", "vertex", "watson", "slurm", "ray"):
+    for name in EMULATED:
         made = plan(Study.model_validate(study), name, base=Path().absolute(), emulated=True)
         assert "only-here" not in json.dumps(made.request)
         assert not [each for each in made.findings if each.path.startswith("notify")]

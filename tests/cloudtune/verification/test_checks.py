@@ -8,6 +8,7 @@ import pytest
 
 from cloudtune.provider import registry
 from cloudtune.provider.call_record import READ_LOG, Call
+from tests.providers import VERIFIABLE
 
 STOPPED = {"state": "JOB_STATE_CANCELLED", "error": {"message": "CANCELED"}, "endTime": "t"}
 TUNING: dict[str, Any] = {
@@ -230,7 +231,7 @@ def test_an_unknown_form_of_an_answer_ends_no_verification(provider: str, call: 
     ]
 
 
-@pytest.mark.parametrize("provider", ["sagemaker", "vertex", "watson"])
+@pytest.mark.parametrize("provider", VERIFIABLE)
 def test_no_calls_answer_nothing(provider: str) -> None:
     refused = [
         Call("GetCustomJob", {}, 404, {"error": {}}),

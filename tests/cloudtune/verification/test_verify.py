@@ -26,9 +26,9 @@ from cloudtune.runs.remote import is_emulator_running
 from cloudtune.verification.planning import mark_used, restored, to_json
 from scripts import evidence
 from tests.cloudtune.verification.leftovers import LEFTOVERS
+from tests.providers import TUNERS, VERIFIABLE
 
 ROOT = Path(__file__).parents[3]
-PROVIDERS = ("sagemaker", "vertex", "watson")
 REPLAYS = {
     "sagemaker": "cloudtune_sagemaker/test_recordings.py",
     "vertex": "cloudtune_vertex/test_recordings.py",
@@ -110,7 +110,7 @@ def check_ibm_calls(operations: list[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scene", PROVIDERS, indirect=True)
+@pytest.mark.parametrize("scene", VERIFIABLE, indirect=True)
 def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
     output = scene.run("-m", "cloudtune", "verify", scene.provider)
     answered = [line for line in output.splitlines() if line.startswith("  the emulator, not the ")]
@@ -169,7 +169,7 @@ def ends_of_killed(scene: Scene, *words: str) -> list[str]:
     return ends
 
 
-@pytest.mark.parametrize("scene", PROVIDERS, indirect=True)
+@pytest.mark.parametrize("scene", VERIFIABLE, indirect=True)
 def test_a_kill_at_the_creation_of_a_job_leaves_nothing(scene: Scene) -> None:
     step = "fail" if "fail" in STEPS[scene.provider] else "complete"
     ends = ends_of_killed(scene, step, "2", CREATIONS[scene.provider])
@@ -178,7 +178,7 @@ def test_a_kill_at_the_creation_of_a_job_leaves_nothing(scene: Scene) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("scene", PROVIDERS, indirect=True)
+@pytest.mark.parametrize("scene", VERIFIABLE, indirect=True)
 def test_a_kill_or_an_interrupt_leaves_nothing(scene: Scene) -> None:
     ends = ends_of_killed(scene, "stop,fail", "8")
     assert sum(not line.endswith(" ended with 0") for line in ends) > len(ends) / 2
@@ -437,7 +437,7 @@ def test_the_page_says_why_azure_has_no_verification(tmp_path: Path) -> None:
     assert f"`azure` has no verification: {why}." in " ".join(evidence.page().split())
 
 
-@pytest.mark.parametrize("provider", ["local", "slurm", "ray"])
+@pytest.mark.parametrize("provider", sorted({*registry.names()} - {*TUNERS}))
 def test_only_what_has_open_sentences_is_verified(tmp_path: Path, provider: str) -> None:
     done = typed(f"cloudtune verify {provider} --emulate", tmp_path)
     assert done.returncode == 1
