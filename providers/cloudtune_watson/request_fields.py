@@ -17,14 +17,19 @@ PROTECTED_PATHS = (
 )
 """Those of deployment jobs, trainings and searches."""
 
+LIMITS = {
+    "max_trials": "maxJobNum",
+    "parallel_trials": "maxParalleJobNum",
+    "timeout": "maxRunTime",
+}
+"""The fields of a search by the limit of a study, in IBM's spelling."""
 STUDY_FIELDS: Mapping[str, Sequence[str]] = {
     "description": (),
     "model_definition.hardware_spec.nodes": (f"{SETTINGS}.nodes",),
     "data.algoDef.algorithm": ("strategy",),
     "data.algoDef.algoParams.RandomSeed.value": ("strategy.seed",),
-    "data.algoDef.maxJobNum": ("limits.max_trials", f"{SETTINGS}.limits.max_trials"),
-    "data.algoDef.maxParalleJobNum": (
-        "limits.parallel_trials",
-        f"{SETTINGS}.limits.parallel_trials",
-    ),
+    **{
+        f"data.algoDef.{LIMITS[name]}": (f"limits.{name}", f"{SETTINGS}.limits.{name}")
+        for name in ("max_trials", "parallel_trials")
+    },
 }

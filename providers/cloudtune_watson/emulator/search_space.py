@@ -13,8 +13,11 @@ from typing import Any
 
 from cloudtune.emulator_kit import Json, Started, Study, Value
 from cloudtune_watson.emulator.rules.search import (
+    ETA,
     GRID,
     HYPERBAND,
+    JOBS,
+    PARALLEL,
     algorithm_of,
     algorithm_param,
     parse_number,
@@ -42,11 +45,11 @@ def study_of(data: Json) -> Study:
         ValueError: Likewise.
     """
     algorithm, about = algorithm_of(data), data["algoDef"]
-    max_jobs: int = about.get("maxJobNum", -1)
+    max_jobs: int = about.get(JOBS, -1)
     strategy: Json = dict(_STRATEGIES[algorithm])
     limits: Json = {
         # "Bayesian runs in sequence now" (WMLA-HPO-state.ipynb).
-        "parallel_trials": 1 if algorithm == "Bayesian" else about.get("maxParalleJobNum", 1),
+        "parallel_trials": 1 if algorithm == "Bayesian" else about.get(PARALLEL, 1),
     }
     study: Json = {
         "objective": {"metric": OBJECTIVE, "goal": about["objective"].lower()},
@@ -61,9 +64,7 @@ def study_of(data: Json) -> Study:
     if algorithm == HYPERBAND:
         strategy["resource"] = "resource"
         strategy["max"] = int(algorithm_param(data, "ResourceValue", "1"))
-        strategy["eta"] = int(
-            float(algorithm_param(data, "eta", str(about.get("hyperbandEta", 3))))
-        )
+        strategy["eta"] = int(float(algorithm_param(data, "eta", str(about.get(ETA, 3)))))
     elif max_jobs > 0:
         limits["max_trials"] = max_jobs
     study["parameters"] = {

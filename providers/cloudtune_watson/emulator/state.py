@@ -13,6 +13,7 @@ from pathlib import Path
 from cloudtune.emulator_kit import Json
 from cloudtune.emulator_kit import state as kit
 from cloudtune_watson.contract import Measurement, MetricFiles, Start
+from cloudtune_watson.emulator.rules.search import METRIC
 from cloudtune_watson.emulator.storage import Scope
 
 SUBMITTED, RUNNING, FINISHED = "SUBMITTED", "RUNNING", "FINISHED"
@@ -113,7 +114,7 @@ class Search(kit.Job):
 
     def score(self, experiment: Experiment) -> float | None:
         """Return the objective of a completed experiment; None if it has none."""
-        values = experiment.values(self.algorithm["objectiveMetric"])
+        values = experiment.values(self.algorithm[METRIC])
         if experiment.job.state != "completed" or not values:
             return None
         return self.sign * min(self.sign * value for value in values)

@@ -35,7 +35,7 @@ from cloudtune_watson.contract import (
 )
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.errors import ServiceError
-from cloudtune_watson.emulator.rules.search import algorithm_param
+from cloudtune_watson.emulator.rules.search import JOBS, MINUTES, algorithm_param
 from cloudtune_watson.emulator.script import create_container, untar
 from cloudtune_watson.emulator.script_jobs import Jobs
 from cloudtune_watson.emulator.search_space import OBJECTIVE, experiment_values, study_of
@@ -87,7 +87,7 @@ class Tuner(tuner.Tuner[Search, Jobs]):
 
     def is_complete(self) -> bool:
         """Return whether the search has started all its jobs."""
-        limit: int = self.job.algorithm.get("maxJobNum", -1)
+        limit: int = self.job.algorithm.get(JOBS, -1)
         return 0 < limit <= len(self.job.experiments)
 
     def create_search(self) -> tuple[Study, Strategy]:
@@ -99,10 +99,10 @@ class Tuner(tuner.Tuner[Search, Jobs]):
     def begin(self) -> None:
         """Enter RUNNING, and start to measure the running time.
 
-        At ``maxRunTime`` the search and its trials end; that it is then FINISHED is chosen.
+        At its limit of time the search and its trials end; that it is then FINISHED is chosen.
         """
         self.job.enter(RUNNING)
-        minutes: int = self.job.algorithm.get("maxRunTime", -1)
+        minutes: int = self.job.algorithm.get(MINUTES, -1)
         if minutes > 0:
             request = StopRequest("its maximum running time was reached")
             self.start_limit(minutes * MINUTE, lambda: self.inbox.put(request))

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from cloudtune.emulator_kit import Json
 from cloudtune_watson.emulator.errors import ServiceError
 from cloudtune_watson.emulator.models import locations
+from cloudtune_watson.emulator.rules.search import JOBS, METRICS
 from cloudtune_watson.emulator.state import Experiment, Job, Search, Training
 from cloudtune_watson.emulator.times import format_clock, format_duration, format_time
 
@@ -49,7 +50,7 @@ def search(search: Search, *, standalone: bool) -> Json:
     experiments = [_experiment(search, each, standalone=standalone) for each in search.experiments]
     ended = [each for each in search.experiments if each.job.is_over]
     failed = [each for each in ended if each.job.state == "failed"]
-    counts = (search.algorithm.get("maxJobNum", -1), len(search.data.get("experiments", ())))
+    counts = (search.algorithm.get(JOBS, -1), len(search.data.get("experiments", ())))
     total = min([count for count in counts if count > 0] or [len(search.experiments)])
     view: Json = {
         "hpoName": search.name,
@@ -101,7 +102,7 @@ def _experiment(search: Search, experiment: Experiment, *, standalone: bool) -> 
         view["metricVal"] = score
     metrics = [
         {"name": name, "min": min(values), "max": max(values), "latest": values[-1]}
-        for name in search.algorithm.get("additionalMetrics", {})
+        for name in search.algorithm.get(METRICS, {})
         if (values := experiment.values(name))
     ]
     if job.state == "completed" and metrics:

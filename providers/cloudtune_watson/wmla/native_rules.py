@@ -10,12 +10,24 @@ from typing import Any, cast
 
 from cloudtune.provider import Finding, Note
 from cloudtune_watson.layout import COMMAND
+from cloudtune_watson.request_fields import LIMITS
 from cloudtune_watson.rules.native import NATIVE, Fields, check_fields, not_sent, unknown_field
-from cloudtune_watson.wmla.native.names import BAYESIAN, GRID, HYPERBAND, RANDOM, TPE
+from cloudtune_watson.wmla.native.names import (
+    BAYESIAN,
+    BOUNDS,
+    ETA,
+    GRID,
+    HYPERBAND,
+    LISTS,
+    METRIC,
+    METRICS,
+    RANDOM,
+    TPE,
+)
 
 _PARAM: Fields = {
-    **dict.fromkeys(("name", "type", "dataType", "minDbVal", "maxDbVal", "minIntVal", "maxIntVal")),
-    **dict.fromkeys(("discreteDbVal", "discreteIntVal", "discreateStrVal", "power", "step")),
+    **dict.fromkeys(("name", "type", "dataType", *sum(BOUNDS.values(), ()), *LISTS.values())),
+    **dict.fromkeys(("power", "step")),
 }
 SEARCH: Fields = {
     "file": None,
@@ -23,8 +35,7 @@ SEARCH: Fields = {
         "hpoName": None,
         "modelSpec": {"sigName": None, "args": None},
         "algoDef": {
-            **dict.fromkeys(("algorithm", "maxRunTime", "maxJobNum", "maxParalleJobNum")),
-            **dict.fromkeys(("objectiveMetric", "objective", "additionalMetrics", "hyperbandEta")),
+            **dict.fromkeys(("algorithm", *LIMITS.values(), METRIC, "objective", METRICS, ETA)),
             "algoParams": [{"name": None, "value": None}],
         },
         "hyperParams": [_PARAM],

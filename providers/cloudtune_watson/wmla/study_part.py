@@ -26,9 +26,20 @@ from cloudtune.provider import (
     format_value,
     list_values,
 )
+from cloudtune_watson.request_fields import LIMITS
 from cloudtune_watson.settings import NAME, WatsonSettings
 from cloudtune_watson.wmla.native.model_spec import MAIN, write_options
-from cloudtune_watson.wmla.native.names import BOUNDS, GRID, HYPERBAND, LISTS, SELECTS, WORDS
+from cloudtune_watson.wmla.native.names import (
+    BOUNDS,
+    ETA,
+    GRID,
+    HYPERBAND,
+    LISTS,
+    METRIC,
+    METRICS,
+    SELECTS,
+    WORDS,
+)
 
 MAX_EXPERIMENTS = 10_000
 """Trials of a grid that a request lists."""
@@ -86,22 +97,24 @@ def _algorithm(study: Study, max_trials: int | None, kept: Json) -> Json:
         params |= compact(RandomSeed=strategy.seed)
     if algorithm == HYPERBAND:
         params |= compact(ResourceName=strategy.resource, ResourceValue=strategy.max)
-        if "hyperbandEta" not in kept:
+        if ETA not in kept:
             params["eta"] = strategy.eta or _DEFAULT_ETA
     definition = compact(
         algorithm=algorithm,
-        maxRunTime=to_minutes(limits.timeout) if limits.timeout else None,
-        maxJobNum=max_trials,
-        maxParalleJobNum=limits.parallel_trials,
-        objectiveMetric=objective and objective.metric,
         objective=objective and objective.goal,
-        additionalMetrics={
-            name: inverse(SELECTS, study.trial.select.get(name, "last")) for name in names
+        **{
+            LIMITS["timeout"]: to_minutes(limits.timeout) if limits.timeout else None,
+            LIMITS["max_trials"]: max_trials,
+            LIMITS["parallel_trials"]: limits.parallel_trials,
+            METRIC: objective and objective.metric,
+            METRICS: {
+                name: inverse(SELECTS, study.trial.select.get(name, "last")) for name in names
+            },
         },
         algoParams=[{"name": name, "value": str(value)} for name, value in params.items()],
     )
-    if strategy.eta and kept.pop("hyperbandEta", None) is not None:
-        definition["hyperbandEta"] = float(strategy.eta)
+    if strategy.eta and kept.pop(ETA, None) is not None:
+        definition[ETA] = float(strategy.eta)
     return definition
 
 

@@ -14,6 +14,8 @@ from cloudtune.conversion.registry import all_formats
 from cloudtune.dialect.model import Dialect
 from cloudtune.study import schema
 from cloudtune.study.strategies import STRATEGIES
+from cloudtune_watson.request_fields import LIMITS
+from cloudtune_watson.wmla.native.names import ETA, METRIC, METRICS
 from tests.providers import TUNERS
 
 ROOT = Path(__file__).parents[3]
@@ -66,6 +68,13 @@ def test_each_word_of_a_tool_stands_in_one_file(name: str) -> None:
             places.setdefault(text, set()).add(path.relative_to(FOLDERS[name]).as_posix())
     known = words(DIALECTS[name]) - STUDY - OTHERS.get(name, set())
     assert {word: where for word in known if len(where := places.get(word, ())) > 1} == {}
+
+
+def test_a_field_of_a_search_stands_in_one_file_besides_the_emulator() -> None:
+    folder = FOLDERS["watson"]
+    for field in (*LIMITS.values(), METRIC, METRICS, ETA):
+        places = [path for path in folder.rglob("*.py") if field in " ".join(texts(path))]
+        assert ["emulator" in path.parts for path in sorted(places)] == [True, False], field
 
 
 @pytest.mark.parametrize("name", sorted(DIALECTS))

@@ -44,21 +44,23 @@ _MINIMUMS = {"WarmUp": 3, "EICandidate": 2, "GoodMax": 2, "InitPoints": 0}
 _KINDS = OneOf(("DOUBLE", "INT", "STR"))
 _FIXED_KINDS = OneOf(("DOUBLE", "INT", "STR", "STRING"))
 _MAX_VALUES = 10_000
+JOBS, PARALLEL, MINUTES = "maxJobNum", "maxParalleJobNum", "maxRunTime"
+METRIC, METRICS, ETA = "objectiveMetric", "additionalMetrics", "hyperbandEta"
 _SHAPE = Map(
     {
         "modelSpec": Map({"args": TEXT}, {"sigName": TEXT, "hardwareSpec": FREE}),
         "algoDef": Map(
             {
                 "algorithm": TEXT,
-                "objectiveMetric": TEXT,
+                METRIC: TEXT,
                 "objective": OneOf(("minimize", "maximize")),
             },
             {
-                "maxRunTime": WHOLE,
-                "maxJobNum": WHOLE,
-                "maxParalleJobNum": WHOLE,
-                "additionalMetrics": FREE,
-                "hyperbandEta": NUMBER,
+                MINUTES: WHOLE,
+                JOBS: WHOLE,
+                PARALLEL: WHOLE,
+                METRICS: FREE,
+                ETA: NUMBER,
                 "algoParams": ListOf(Map({"name": TEXT, "value": TEXT})),
             },
         ),
@@ -149,15 +151,15 @@ def _mistakes(data: Json) -> Iterator[str]:
     if algorithm not in ALGORITHMS:
         yield f"Unknown algorithm {algorithm!r}; this emulator has {', '.join(ALGORITHMS)}."
         return
-    if not about["objectiveMetric"]:
-        yield "'algoDef.objectiveMetric' must not be empty."
-    for name in ("maxRunTime", "maxJobNum"):
+    if not about[METRIC]:
+        yield f"'algoDef.{METRIC}' must not be empty."
+    for name in (MINUTES, JOBS):
         if about.get(name, -1) != -1 and about[name] < 1:
             yield f"'algoDef.{name}' must be at least 1, or -1."
-    if not 1 <= about.get("maxParalleJobNum", 1) <= 1_000:
-        yield "'algoDef.maxParalleJobNum' must be at least 1."
-    if about.get("maxRunTime", -1) > 525_600:
-        yield "'algoDef.maxRunTime' must not be more than a year."
+    if not 1 <= about.get(PARALLEL, 1) <= 1_000:
+        yield f"'algoDef.{PARALLEL}' must be at least 1."
+    if about.get(MINUTES, -1) > 525_600:
+        yield f"'algoDef.{MINUTES}' must not be more than a year."
     try:
         parse_arguments(data["modelSpec"]["args"])
     except InvalidSpecError as error:
@@ -197,9 +199,9 @@ def _param_mistakes(data: Json, algorithm: str) -> Iterator[str]:
         yield "GoodRatio must be a number."
     if algorithm_param(data, "Noiseless", "true").lower() not in {"true", "false"}:
         yield "Noiseless must be true or false."
-    max_jobs = max(data["algoDef"].get("maxJobNum", 1), 1)
+    max_jobs = max(data["algoDef"].get(JOBS, 1), 1)
     if not _is_integer(algorithm_param(data, "CubeSize", str(max_jobs)), max_jobs):
-        yield f"CubeSize must be a whole number from maxJobNum, {max_jobs}."
+        yield f"CubeSize must be a whole number from {JOBS}, {max_jobs}."
     if algorithm == HYPERBAND:
         yield from _hyperband_mistakes(data)
 
@@ -209,7 +211,7 @@ def _hyperband_mistakes(data: Json) -> Iterator[str]:
         yield "Hyperband needs ResourceName."
     if not _is_integer(algorithm_param(data, "ResourceValue", ""), 1):
         yield "Hyperband needs ResourceValue, a whole number from 1."
-    eta = algorithm_param(data, "eta", str(data["algoDef"].get("hyperbandEta", 3)))
+    eta = algorithm_param(data, "eta", str(data["algoDef"].get(ETA, 3)))
     try:
         if not (2 <= parse_number(eta) <= 1_000 and parse_number(eta).is_integer()):
             yield "This emulator only has whole numbers from 2 as eta."

@@ -18,6 +18,8 @@ ALGORITHMS: dict[str, Json] = {
     GRID: {"name": "list"},
 }
 """The strategy of each built-in algorithm."""
+METRIC, METRICS = "objectiveMetric", "additionalMetrics"
+ETA = "hyperbandEta"
 GOALS = ("minimize", "maximize")
 SELECTS = {"minimize": "min", "maximize": "max", LATEST: "last"}
 """Which value of an additional metric counts."""

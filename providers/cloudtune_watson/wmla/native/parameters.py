@@ -62,7 +62,7 @@ def _parameter(fields: Fields) -> Json | None:
         fields.mistake("type", "must be Range or Discrete")
         return None
     elif kind == "STR":
-        fields.mistake("type", "text has no range", "use Discrete with discreateStrVal")
+        fields.mistake("type", "text has no range", f"use Discrete with {LISTS['STR']}")
         return None
     else:
         parameter = _range(fields, kind)

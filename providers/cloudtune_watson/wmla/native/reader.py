@@ -8,9 +8,19 @@ from typing import Any
 
 from cloudtune.formats import Fields, StudyDraft, compact, describe_value
 from cloudtune.provider import Json, format_duration, is_list, is_map
+from cloudtune_watson.request_fields import LIMITS
 from cloudtune_watson.settings import NAME
 from cloudtune_watson.wmla.native.model_spec import read_model
-from cloudtune_watson.wmla.native.names import ALGORITHMS, DATA, GOALS, GRID, SELECTS
+from cloudtune_watson.wmla.native.names import (
+    ALGORITHMS,
+    DATA,
+    ETA,
+    GOALS,
+    GRID,
+    METRIC,
+    METRICS,
+    SELECTS,
+)
 from cloudtune_watson.wmla.native.parameters import read_parameters, read_trials
 
 _OUTPUT = (
@@ -19,7 +29,7 @@ _OUTPUT = (
 )
 """What only the service sets, in its answer to GET /hypersearch/{hpoName}."""
 _SPELLINGS = ("maxParallelJobNum", "maxParallelJob", "maxParalleJob")
-"""Spellings of maxParalleJobNum that the service does not document as a field."""
+"""Spellings of the limit parallel_trials that the service does not document as a field."""
 _ELSEWHERE = "nothing reads what IBM's monitor (emetrics) reports on other services"
 
 
@@ -124,16 +134,16 @@ class _SearchReader:
     def _eta(self, strategy: Json) -> None:
         """Read the eta of the algorithm's definition, which stays where it is."""
         algorithm = self._algorithm
-        value = algorithm.peek("hyperbandEta")
-        eta = algorithm.number("hyperbandEta")
+        value = algorithm.peek(ETA)
+        eta = algorithm.number(ETA)
         if eta is None:
             return
-        algorithm.put("hyperbandEta", value)
+        algorithm.put(ETA, value)
         if eta == int(eta) and eta >= 2:
             strategy["eta"] = int(eta)
         else:
             text = "kept for IBM: other services take a whole number, and here the default 3"
-            algorithm.approximate("hyperbandEta", text)
+            algorithm.approximate(ETA, text)
 
     def _setting(self, name: str, param: Fields, strategy: Json) -> None:
         """Take one setting of the algorithm that a strategy has; others stay."""
@@ -154,33 +164,29 @@ class _SearchReader:
 
     def _objective(self) -> None:
         algorithm = self._algorithm
-        metric, goal = algorithm.text("objectiveMetric"), algorithm.word("objective")
+        metric, goal = algorithm.text(METRIC), algorithm.word("objective")
         if not metric:
-            algorithm.mistake("objectiveMetric", "a search needs a metric to optimize")
+            algorithm.mistake(METRIC, "a search needs a metric to optimize")
         if goal not in GOALS:
             algorithm.mistake("objective", f"must be minimize or maximize, {describe_value(goal)}")
         if metric and goal in GOALS:
             self._data["objective"] = {"metric": metric, "goal": goal}
             text = f'{_ELSEWHERE}; add cloudtune.trial.report({{"{metric}": value}}) to the script'
-            algorithm.warn("objectiveMetric", text)
+            algorithm.warn(METRIC, text)
         self._origins["objective"] = algorithm.path
         selects: Json = {}
-        for name, select in algorithm.entries("additionalMetrics").items():
+        for name, select in algorithm.entries(METRICS).items():
             if str(select) not in SELECTS:
                 text = f"{select!r} of {name} is latest: IBM reads all other words so"
-                algorithm.note("additionalMetrics", text)
+                algorithm.note(METRICS, text)
             selects[name] = SELECTS.get(str(select), "last")
         self._data["trial"] |= compact(select=selects)
-        self._origins["trial.select"] = algorithm.at("additionalMetrics")
+        self._origins["trial.select"] = algorithm.at(METRICS)
 
     def _limits(self) -> None:
         algorithm = self._algorithm
         limits: Json = {}
-        for key, field in (
-            ("maxJobNum", "max_trials"),
-            ("maxParalleJobNum", "parallel_trials"),
-            ("maxRunTime", "timeout"),
-        ):
+        for field, key in LIMITS.items():
             number = algorithm.number(key) if field == "timeout" else algorithm.integer(key)
             self._origins[f"limits.{field}"] = algorithm.at(key)
             if number is None or number == -1:
@@ -193,8 +199,8 @@ class _SearchReader:
                 limits[field] = number
         for key in _SPELLINGS:
             if key in algorithm:
-                text = "the service spells it maxParalleJobNum; kept, but not read as a limit"
-                algorithm.warn(key, text)
+                name = LIMITS["parallel_trials"]
+                algorithm.warn(key, f"the service spells it {name}; kept, but not read as a limit")
         self._data["limits"] = limits
 
 
