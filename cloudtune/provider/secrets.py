@@ -19,8 +19,6 @@ from cloudtune.study.schema import FromEnvironment, Json
 from cloudtune.study.study import Study
 
 _MAX_REASON_LENGTH = 1_500
-_ENVIRONMENT_KEYS = {"Environment", "env", "environment_variables"}
-"""The keys of a request under which services expect the variables of a trial."""
 
 
 class Mask:
@@ -87,14 +85,14 @@ def resolve_secrets(
     request: Json,
     study: Study,
     *,
+    key: str = "env",
     escape: Callable[[str], str] = str,
     allow_empty: bool = True,
 ) -> Json:
     """Return a copy of a request with the values of the secrets.
 
-    Only variables are resolved: the maps and the lists of ``name`` and ``value`` under
-    ``Environment``, ``env`` and ``environment_variables``. The same text elsewhere in the request
-    stays.
+    Only variables are resolved: the maps and the lists of ``name`` and ``value`` under ``key``, at
+    any depth. The same text elsewhere in the request stays.
 
     ``escape`` escapes what the service would expand in a value.
 
@@ -109,20 +107,20 @@ def resolve_secrets(
         name: (placeholder, escape(os.environ[sources[name]]))
         for name, placeholder in secret_variables(study).items()
     }
-    return cast("Json", _resolve(request, values)) if values else request
+    return cast("Json", _resolve(request, key, values)) if values else request
 
 
-def _resolve(part: Any, values: Mapping[str, tuple[str, str]]) -> Any:
+def _resolve(part: Any, key: str, values: Mapping[str, tuple[str, str]]) -> Any:
     if isinstance(part, Mapping):
         entries = cast("Mapping[str, Any]", part)
         return {
-            key: _resolve_environment(entry, values)
-            if key in _ENVIRONMENT_KEYS
-            else _resolve(entry, values)
-            for key, entry in entries.items()
+            name: _resolve_environment(entry, values)
+            if name == key
+            else _resolve(entry, key, values)
+            for name, entry in entries.items()
         }
     if isinstance(part, list):
-        return [_resolve(entry, values) for entry in cast("list[object]", part)]
+        return [_resolve(entry, key, values) for entry in cast("list[object]", part)]
     return part
 
 

@@ -60,7 +60,7 @@ class SageMakerJobs:
         self._context = context
         self._upload = cache(upload)
         self._run = plan.facts.run_id
-        self._template = resolve_secrets(plan.request, plan.study)
+        self._template = resolve_secrets(plan.request, plan.study, key="Environment")
         self._reader = metrics.MetricReader(aws, plan)
         self._can_search = True
         self._incomplete_polls: dict[str, int] = {}

@@ -52,7 +52,7 @@ class TuningClient:
             UsageError: If a variable that trials take from the environment is not set.
             ProviderError: If SageMaker refuses the job, or another job has its name.
         """
-        resolved_request = resolve_secrets(request, self._plan.study)
+        resolved_request = resolve_secrets(request, self._plan.study, key="Environment")
         upload(self._aws, self._plan, self._context)
         name: str = request["HyperParameterTuningJobName"]
         try:

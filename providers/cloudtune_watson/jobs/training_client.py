@@ -64,7 +64,7 @@ class DeploymentJobs(RunJobs):
         self._deployed: str | None = None
         data = plan.facts.data
         self._version = None if data["is_cloud"] else parse_version(data["version"])
-        resolve_secrets(plan.request, plan.study)  # fails here rather than at the first start
+        self._resolve(plan.request)  # fails here rather than at the first start
         self._attempts: dict[str, int] = {}
         """How often the results of a job could not be read, by its name."""
 
@@ -129,7 +129,10 @@ class DeploymentJobs(RunJobs):
         text = json.dumps(self._values(started), ensure_ascii=False, separators=(",", ":"))
         replacements = {JOB: name, DEPLOYMENT: deployment, PARAMETERS: text}
         request: Json = fill_placeholders(self._plan.request, replacements)
-        return resolve_secrets(request, self._plan.study)
+        return self._resolve(request)
+
+    def _resolve(self, request: Json) -> Json:
+        return resolve_secrets(request, self._plan.study, key="environment_variables")
 
     def _list(self) -> dict[str, Json]:
         """Return the jobs of the run by name; of two with the same name, the oldest one."""

@@ -87,7 +87,7 @@ def test_only_variables_are_resolved(key: str) -> None:
         "labels": {key: "${HF_TOKEN}"},
     }
     before = copy.deepcopy(request)
-    assert resolve_secrets(request, STUDY, escape=str.upper) == before | {
+    assert resolve_secrets(request, STUDY, key=key, escape=str.upper) == before | {
         "job": {key: {"TOKEN": "HF_VERYSECRET", "OTHER": "${HF_TOKEN}", "PLAIN": "1"}},
         "pools": [
             {key: [{"name": "TOKEN", "value": "HF_VERYSECRET"}, {"name": "PIN", "valueFrom": {}}]}
