@@ -6,6 +6,7 @@ import json
 import os
 
 from cloudtune.launcher import SEED
+from cloudtune.launcher.expressions import write_text
 from cloudtune.launcher.values import expand_maps, flatten_maps, format_value, part_name
 from cloudtune.trial import TRIAL
 
@@ -40,7 +41,7 @@ def command_line(
         call: ``script``, ``module`` or ``command``, with ``args`` and ``arguments``, as in a
             study's ``trial``. ``parameters`` has the names of all parameters; without it, every
             unknown name in a placeholder is taken for an inactive parameter. ``maps`` has the
-            values that are maps: see `expand_maps`.
+            values that are maps: see `expand_maps`. ``reader`` is that of `with_reader`.
         values: Constants, then the active parameters, in order; maps as their texts.
         paths: The inputs.
         python: The interpreter for a script or a module.
@@ -66,7 +67,9 @@ def command_line(
     style, appended = call.get("arguments", "flags"), _appended_values(call, values)
     if style == "json":
         return [*command, *args, json.dumps(_nest(whole, appended), ensure_ascii=False)]
-    return command + args + _format_arguments(style, appended, frozenset(dashed), switches)
+    reader = call.get("reader") or ""
+    texts = {n: write_text(reader, v) if isinstance(v, str) else v for n, v in appended.items()}
+    return command + args + _format_arguments(style, texts, frozenset(dashed), switches)
 
 
 def environment(

@@ -9,6 +9,7 @@ import sys
 from cloudtune.launcher import CONTRACT_FILE, SEED, STUDY_FILE
 from cloudtune.launcher.call import RUN, argument_values, command_line, environment
 from cloudtune.launcher.contract import Contract, has_files, parse_flags
+from cloudtune.launcher.expressions import with_reader
 from cloudtune.launcher.options import single_dash, switch_words
 from cloudtune.launcher.printed_metrics import PrintedMetrics, TrialError, compile_patterns
 from cloudtune.launcher.process import MAX_REASON_LENGTH, Launcher
@@ -140,7 +141,8 @@ def _launch(
     texts = argument_values(call, arguments)
     flags = [name for name, value in texts.items() if isinstance(value, bool)]
     switches = switch_words(call, flags, folder_of_code)
-    words = command_line(call, arguments, paths, python, dashed, switches=switches)
+    read = with_reader(call, folder_of_code)
+    words = command_line(read, arguments, paths, python, dashed, switches=switches)
     env = environment(
         os.environ, call, arguments, paths, trial_file=trial_file, package=_ROOT, seed=seed
     )

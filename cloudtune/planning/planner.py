@@ -23,6 +23,7 @@ from cloudtune.fitting.fit import FittedStudy, fit, identity_fit
 from cloudtune.ledger.run_ids import new_run_id
 from cloudtune.planning.bool_options import check_bool_options, read_bool_options
 from cloudtune.planning.bundle import Bundle, lock_packages, read_bundle, read_pins
+from cloudtune.planning.expressions import check_expressions, read_reader
 from cloudtune.planning.preflight import (
     check_completeness,
     check_confirm,
@@ -130,7 +131,8 @@ def plan(
     if lookup.code_address is not None:
         lookup = replace(lookup, data={**lookup.data, **read_switches(study, folder)})
     elif source:
-        lookup = replace(lookup, data={**lookup.data, **read_bool_options(study, source)})
+        code = read_bool_options(study, source) | read_reader(study, source)
+        lookup = replace(lookup, data={**lookup.data, **code})
     in_inputs = {
         name: first
         for name, path in lookup.inputs.uploads.items()
@@ -291,6 +293,7 @@ def _plan_mode(
         *check_rehearsal(on, settings, facts, emulates_images=provider.emulates_images),
         *check_switches(study, on, facts),
         *check_bool_options(facts),
+        *check_expressions(study, facts),
         *check_source(facts, leaves_machine=isinstance(settings, CloudSettings)),
         *check_cost_metric(study, on, settings, facts),
         *check_confirm(study),

@@ -25,6 +25,7 @@ def script_arguments(study: Study, values: dict[str, Value], source: str) -> lis
             written.
     """
     from cloudtune.launcher.call import argument_values, command_line
+    from cloudtune.launcher.expressions import with_reader
     from cloudtune.launcher.options import single_dash, switch_words
 
     fields = {"script", "module", "command", "arguments", "switches"}
@@ -34,6 +35,7 @@ def script_arguments(study: Study, values: dict[str, Value], source: str) -> lis
     flags = [name for name, value in texts.items() if isinstance(value, bool)]
     switches = switch_words(call, flags, source)
     style: Json = {"arguments": study.trial.arguments, "args": study.trial.args}
+    style["reader"] = with_reader(call, source).get("reader")
     style |= {"parameters": study.argument_names, "maps": study.maps}
     words = study.trial.command or ()
     style["command"] = list(dropwhile(lambda w: not w.startswith("-") and "{{" not in w, words))

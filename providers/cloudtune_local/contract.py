@@ -12,6 +12,7 @@ from typing import Any
 
 from cloudtune import trial
 from cloudtune.launcher.call import argument_values, command_line, environment, seed_variables
+from cloudtune.launcher.expressions import with_reader
 from cloudtune.launcher.options import single_dash, switch_words
 from cloudtune.launcher.values import expand_maps
 from cloudtune.provider import Json, UsageError, Value, script_modules
@@ -77,7 +78,8 @@ class LocalContract:
         if self._source and source == snapshot and self._source.is_large and can_share(job):
             self.shared = source
         self._base = {**os.environ, **_threads(request)}
-        self._call = {**request, "env": _resolve_env(request["env"]), "seed": seed}
+        call = with_reader(request, str(self.source)) if self.source else request
+        self._call = {**call, "env": _resolve_env(request["env"]), "seed": seed}
         self.secrets = {os.environ[source]: source for source in _sources(request["env"]).values()}
         """The names that replace secrets in logs, by value."""
         self._python: str = request["python"] or "python3"

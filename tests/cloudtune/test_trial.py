@@ -23,6 +23,7 @@ from cloudtune import trial
 from cloudtune.bundle.launcher import PROGRAM, launcher_program
 from cloudtune.launcher import CONTRACT_FILE, STUDY_FILE
 from cloudtune.launcher.call import command_line, environment
+from cloudtune.launcher.expressions import with_reader
 from cloudtune.launcher.numbers import parse_number
 from cloudtune.launcher.options import single_dash, switch_words
 from cloudtune.launcher.restore import restore_values
@@ -251,6 +252,59 @@ VALUES: dict[str, search_space.Value] = {
 def test_styles(style: str, words: list[str]) -> None:
     call = {"script": "t.py", "args": ["-v"], "arguments": style}
     assert command_line(call, VALUES, {}, "py") == ["py", "t.py", "-v", *words]
+
+
+@pytest.mark.parametrize(
+    ("reader", "style", "words"),
+    [
+        (
+            "import hydra",
+            "assign",
+            {
+                "adam": "adam",
+                "1": "'1'",
+                "1e3": "'1e3'",
+                "True": "'True'",
+                "": "''",
+                "a=b #x": "'a=b #x'",
+                "it's": r"'it\'s'",
+                "a\\b\\": r"'a\b\\'",
+                "7b": "'7b'",
+                "null": "null",
+                "[1,2]": "[1,2]",
+                "{a: 1}": "{a: 1}",
+                '"1"': '"1"',
+            },
+        ),
+        (
+            "from fire import Fire",
+            "equals",
+            {
+                "adam": "adam",
+                "1": '"1"',
+                "1e3": '"1e3"',
+                "True": '"True"',
+                "-5": '"-5"',
+                "it's": "it's",
+                "a=b": "a=b",
+                "null": "null",
+                "None": "None",
+                "[1]": "[1]",
+            },
+        ),
+        ("import argparse", "assign", {"1": "1", "null": "null", "it's": "it's"}),
+    ],
+)
+def test_texts_for_a_script_that_reads_expressions(
+    tmp_path: Path, reader: str, style: str, words: dict[str, str]
+) -> None:
+    (tmp_path / "train.py").write_text(f"import os\n{reader}\n")
+    call = with_reader({"script": "train.py", "arguments": style}, str(tmp_path))
+    for text, word in words.items():
+        assert command_line(call, {"x": text, "n": 1}, {}, "py")[2:] == [
+            ("x=" if style == "assign" else "--x=") + word,
+            "n=1" if style == "assign" else "--n=1",
+        ]
 
 
 def test_json_is_one_word_with_types() -> None:

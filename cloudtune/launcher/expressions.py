@@ -1,0 +1,70 @@
+"""Texts for scripts that read arguments as expressions, with Hydra or Python Fire.
+
+Both read ``1`` as a number and need quotes for the text. Null, lists and maps can be values of a
+study only as texts in the tool's own syntax, so these stay expressions, as does what has quotes.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_MODULES = {"assign": "hydra", "flags": "fire", "equals": "fire"}
+"""The module that reads each style of arguments as expressions."""
+_PLAIN = r"(?!(?i:true|false|nan|inf)$)[A-Za-z_][A-Za-z0-9_./-]*"
+"""What Hydra reads as text without quotes. https://hydra.cc/docs/1.3/advanced/override_grammar
+read 2026-12-01."""
+
+
+def with_reader(call: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Return a call with its ``reader``: the module that reads the arguments, if that is known.
+
+    It is the one that the code of the script, module or command in a folder imports.
+    """
+    import re
+
+    module = _MODULES.get(call.get("arguments", "flags"), "")
+    main = (call.get("module") or "").replace(".", os.sep)
+    files = [call.get("script") or "", main + ".py", os.path.join(main, "__main__.py")]
+    for file in files + list(call.get("command") or ()) if module else ():
+        path = os.path.join(folder, file)
+        if not file.endswith(".py") or not os.path.isfile(path):
+            continue
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            if re.search(r"^\s*(import|from)\s+" + module + r"\b", stream.read(1_000_000), re.M):
+                return {**call, "reader": module}
+    return dict(call)
+
+
+def is_expression(reader: str, text: str) -> bool:
+    """Return whether a text stays an expression, which the reader does not read as that text."""
+    if reader == "hydra":
+        return text.lower() == "null" or text.startswith(("[", "{", "'", '"'))
+    return text == "None" or text.startswith(("[", "{", "(", "'", '"'))
+
+
+def write_text(reader: str, text: str) -> str:
+    """Return a text as the reader's argument: with quotes if it would not read it as that text."""
+    import ast
+    import re
+
+    if not reader or is_expression(reader, text):
+        return text
+    if reader == "hydra":
+        if re.fullmatch(_PLAIN, text):
+            return text
+        # Backslashes are doubled only before a quote.
+        return "'" + re.sub(r"(\\*)('|$)", _escape, text) + "'"
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return '"' + text + '"' if isinstance(value, (bool, int, float, complex)) else text
+
+
+def _escape(match: Any) -> str:
+    return match[1] * 2 + ("\\'" if match[2] else "")
