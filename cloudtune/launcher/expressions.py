@@ -11,6 +11,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from re import Match
     from typing import Any
 
 _MODULES = {"assign": "hydra", "flags": "fire", "equals": "fire"}
@@ -66,5 +67,5 @@ def write_text(reader: str, text: str) -> str:
     return '"' + text + '"' if isinstance(value, (bool, int, float, complex)) else text
 
 
-def _escape(match: Any) -> str:
-    return match[1] * 2 + ("\\'" if match[2] else "")
+def _escape(match: Match[str]) -> str:
+    return str(match[1]) * 2 + ("\\'" if match[2] else "")

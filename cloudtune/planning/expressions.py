@@ -6,10 +6,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
 from cloudtune.diagnostics import Note
 from cloudtune.launcher.expressions import is_expression, with_reader
+from cloudtune.launcher.numbers import parse_number
 from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import CategoricalParameter, Json
 from cloudtune.study.study import Study
@@ -37,7 +36,7 @@ def check_expressions(study: Study, facts: Facts) -> Iterator[Note]:
             continue
         if reader and is_expression(reader, text):
             yield Note(path, f"{_NAMES[reader]} reads {text} as null, a list or a map; {quoted}")
-        elif reader is None and not isinstance(_scalar(text), str):
+        elif reader is None and _is_no_text(text):
             yield Note(path, f"a script with OmegaConf reads {text} as no text; there, {quoted}")
 
 
@@ -50,8 +49,6 @@ def _texts(study: Study) -> Iterator[tuple[str, str]]:
     yield from ((f"constants.{n}", v) for n, v in study.constants.items() if isinstance(v, str))
 
 
-def _scalar(text: str) -> object:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+def _is_no_text(text: str) -> bool:
+    is_word = text.lower() in {"null", "true", "false", "~"}
+    return is_word or parse_number(text) is not None or text.startswith(("[", "{"))

@@ -51,6 +51,7 @@ from cloudtune.provider.models import RawTrial as RawTrial
 from cloudtune.provider.models import Recovered as Recovered
 from cloudtune.provider.models import TrainingJob as TrainingJob
 from cloudtune.provider.packed_code import pack_code as pack_code
+from cloudtune.provider.packed_code import packing_errors as packing_errors
 from cloudtune.provider.packed_code import write_bundle as write_bundle
 from cloudtune.provider.placeholders import fill_placeholders as fill_placeholders
 from cloudtune.provider.plan import Plan as Plan

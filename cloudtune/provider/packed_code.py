@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,8 +47,15 @@ def pack_code(
         ProviderError: If a file cannot be read or written.
     """
     packed, source = context.folder / name, context.folder / "source"
-    try:
+    with packing_errors(provider):
         write(packed, source if source.is_dir() else None, files)
+    return packed
+
+
+@contextmanager
+def packing_errors(provider: str) -> Generator[None]:
+    """Raise the `OSError` of a file, which may have vanished, as a `ProviderError`."""
+    try:
+        yield
     except OSError as error:
         raise ProviderError(provider, f"cannot pack the code: {error}") from error
-    return packed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloudtune.provider import JobContext, Plan, launcher_files, pack_code
+from cloudtune.provider import JobContext, Plan, launcher_files, pack_code, packing_errors
 from cloudtune.provider.uploads import Uploads, input_folders, upload_inputs
 from cloudtune_azure import launcher_contract
 from cloudtune_azure.client import AzureClient
@@ -47,11 +47,11 @@ def _upload_code(client: AzureClient, plan: Plan, context: JobContext) -> None:
     archive = pack_code(PROVIDER, context, ARCHIVE, files)
     address, signed = client.start_upload(plan.facts.job_name)
     container = container_client(signed, verify=client.http.connection.verify)
-    with archive.open("rb") as content:
+    with packing_errors(PROVIDER), archive.open("rb") as content:
         name = f"{_FOLDER}/{ARCHIVE}"
         call("PUT", lambda: container.upload_blob(name, content, overwrite=True))
     client.put_code(plan.facts.job_name, f"{address}/{_FOLDER}")
-    archive.unlink()
+    archive.unlink(missing_ok=True)
 
 
 def find_uploads(client: AzureClient, plan: Plan) -> Uploads:

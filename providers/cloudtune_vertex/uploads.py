@@ -21,6 +21,7 @@ from cloudtune.provider import (
     if_found,
     launcher_files,
     pack_code,
+    packing_errors,
     write_archive,
     write_bundle,
 )
@@ -118,13 +119,14 @@ def _upload_code(google: Google, plan: Plan, context: JobContext, uri: str) -> N
     )
     write = write_package if facts.data["prebuilt"] else write_bundle
     packed = pack_code(PROVIDER, context, uri.rpartition("/")[2], files, write)
-    with packed.open("rb") as file:
-        digest = hashlib.file_digest(file, "md5").digest()
-    bucket, name = _split(uri)
-    stored = _stored_objects(google, bucket, name).get(name)
-    if stored is None or stored.md5 != base64.b64encode(digest).decode():
-        google.write(bucket, name, packed)
-    packed.unlink()
+    with packing_errors(PROVIDER):
+        with packed.open("rb") as file:
+            digest = hashlib.file_digest(file, "md5").digest()
+        bucket, name = _split(uri)
+        stored = _stored_objects(google, bucket, name).get(name)
+        if stored is None or stored.md5 != base64.b64encode(digest).decode():
+            google.write(bucket, name, packed)
+    packed.unlink(missing_ok=True)
 
 
 class CloudStorage:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from cloudtune.emulator_kit import Delays
+from cloudtune.errors import ProviderError
 from cloudtune.planning.planner import plan
+from cloudtune.provider.models import JobContext
 from cloudtune_azure.account import check_account
 from cloudtune_azure.client import AzureClient
 from cloudtune_azure.emulator.app import AzureApp
@@ -19,6 +21,7 @@ from cloudtune_azure.http import AzureHttp, Connection
 from cloudtune_azure.quota import TOTALS
 from cloudtune_azure.settings import ENVIRONMENT
 from cloudtune_azure.storage import BlobStorage, datastore_address
+from cloudtune_azure.uploads import upload
 from tests.account_checks import by_id, only
 from tests.cloudtune_azure.support import study_of
 from tests.in_process import KEY, URL, Faults, InProcess
@@ -239,6 +242,32 @@ def test_the_quota_of_the_region(
     made = plan(study_of(limits, **settings), "azure", base=tmp_path, emulated=True)
     (check,) = by_id(list(check_account(service.client, made)), "quota")
     assert found in f"{check.severity}: {check.message}"
+
+
+@pytest.mark.usefixtures("as_live")
+def test_a_quota_that_is_used_up(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    service.faults.always["ListUsages"] = "quota"
+    made = plan(study_of(), "azure", base=tmp_path, emulated=True)
+    (check,) = by_id(list(check_account(service.client, made)), "quota")
+    assert check.severity == "warning"
+    assert "Total Cluster Dedicated" in check.message
+
+
+def test_code_that_vanishes_before_its_upload(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "train.py").touch()
+    made = plan(study_of(), "azure", base=tmp_path, emulated=True)
+    context = JobContext(tmp_path / "job")
+    context.folder.mkdir()
+
+    def vanishing(*_: object) -> Path:
+        return tmp_path / "missing"
+
+    monkeypatch.setattr("cloudtune_azure.uploads.pack_code", vanishing)
+    with pytest.raises(ProviderError, match=r"cannot pack the code: .*No such file"):
+        upload(service.client, made, context)
 
 
 def cluster(**properties: Any) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class AzureApp(App):
 
     FAULTS: ClassVar = {
         "throttle": throttled,
-        "quota": throttled,  # Azure has no other refusal that passes: jobs without a node wait
+        "quota": throttled,  # the only refusal with QuotaExceeded that is recorded
         "error": failed,
         "late_error": timed_out,
         "expire": expired,
@@ -107,4 +107,7 @@ class AzureApp(App):
             with lock:
                 return operation.carry_out(operations, call)
 
-        return self.carry_out(name, respond)
+        fault = self._faults.next_call(name)
+        if fault and fault.effect == "quota" and name == "ListUsages":
+            return operations.usages(call, limit=0)
+        return self.respond_with(fault, name, respond)

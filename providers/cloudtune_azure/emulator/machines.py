@@ -10,7 +10,8 @@ from cloudtune_azure.emulator.blobs import ACCOUNT, DEFAULT_DATASTORE
 
 _MACHINE = "Standard_DS2_v2"
 _CORES = 2
-_QUOTA = 200
+QUOTA = 200
+"""vCPUs of the region."""
 NO_NAME = "CliV2AnonymousEnvironment"
 """The name of the environments that clients register without one."""
 
@@ -21,7 +22,7 @@ def compute(path: str) -> Json:
         "vmSize": _MACHINE.upper(),
         "vmPriority": "Dedicated",
         "scaleSettings": {
-            "maxNodeCount": _QUOTA // _CORES,
+            "maxNodeCount": QUOTA // _CORES,
             "minNodeCount": 0,
             "nodeIdleTimeBeforeScaleDown": "PT2M",
         },
@@ -59,14 +60,14 @@ def size() -> Json:
     }
 
 
-def usage(subscription: str, running: int) -> Json:
+def usage(subscription: str, running: int, limit: int) -> Json:
     """Return the quota of a region, of which running jobs use some (sample of Usages - List)."""
     name = "Total Cluster Dedicated Regional vCPUs"
     return {
         "id": f"/subscriptions/{subscription}/usages",
         "type": "Microsoft.MachineLearningServices/dedicatedCores/usages",
         "currentValue": _CORES * running,
-        "limit": _QUOTA,
+        "limit": limit,
         "name": {"localizedValue": name, "value": name},
         "unit": "Count",
     }

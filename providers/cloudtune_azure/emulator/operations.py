@@ -122,8 +122,12 @@ class Operations(MlflowCalls, app.Operations[Jobs, Tuner]):
     @_of_region("usages", "usages/read")
     def list_usages(self, call: Call) -> Response:
         """Return the quota of a region."""
+        return self.usages(call, machines.QUOTA)
+
+    def usages(self, call: Call, limit: int) -> Response:
+        """Return the quota of a region: so many vCPUs."""
         running = sum(not job.is_over for job in self.jobs.values())
-        return answer({"value": [machines.usage(call.names["subscription"], running)]})
+        return answer({"value": [machines.usage(call.names["subscription"], running, limit)]})
 
     @_of_workspace("GET", "/datastores/{name}", "datastores/read")
     def get_datastore(self, call: Call) -> Response:
