@@ -80,8 +80,10 @@ class MetricReader:
             and bool(study.early_stopping or study.strategy.name == "hyperband")
         )
         self._is_attached = plan.facts.attached is not None
+        self.is_refused = False
+        """Whether only final values are read, because the caller may not read others."""
         self.remark = ""
-        """Why only final values are read, once that is so."""
+        """Why only final values are read, or which values the service has cut."""
 
     def read(self, arns: Iterable[str], later: Set[str] = frozenset()) -> dict[str, Series]:
         """Return the values of training jobs by ARN. Jobs without values are omitted.
@@ -91,8 +93,8 @@ class MetricReader:
             later: Those that follow an earlier job of their trial.
 
         Raises:
-            AwsError: If the service cannot be reached, or the caller may not read metrics and a
-                study of cloudtune's own needs more than the final values.
+            AwsError: If the service cannot be reached or fails at a metric, or the caller may not
+                read metrics and a study of cloudtune's own needs more than the final values.
         """
         queries: list[tuple[str, str]] = []
         for arn in arns:
@@ -151,7 +153,24 @@ class MetricReader:
         }
 
     def _query(self, batch: Sequence[tuple[str, str]]) -> list[Json]:
-        if self.remark:
+        """Return the results of queries, or none if the caller may not read metrics."""
+        results = self._ask(batch)
+        for (_, name), result in zip(batch, results, strict=False):
+            if result.get("Status") == "InternalError":
+                text = f"BatchGetMetrics: InternalError of {name}: {result.get('Message', '')}"
+                raise AwsError(text, code="InternalError", retryable=True)
+        cut = [n for n, result in enumerate(results) if result.get("Status") == "Truncated"]
+        if cut and len(batch) == 1:
+            self.remark = f"BatchGetMetrics does not return all values of {batch[0][1]}"
+        elif cut:  # less at a time
+            half = (len(cut) + 1) // 2
+            for part in filter(None, (cut[:half], cut[half:])):
+                for n, result in zip(part, self._query([batch[n] for n in part]), strict=True):
+                    results[n] = result
+        return results
+
+    def _ask(self, batch: Sequence[tuple[str, str]]) -> list[Json]:
+        if self.is_refused:
             return []
         queries = [
             {
@@ -171,6 +190,7 @@ class MetricReader:
             is_permanent = error.unavailable or error.not_found
             if not is_permanent or (self._required and not self._is_attached):
                 raise
+            self.is_refused = True
             self.remark = (
                 f"measurements are only the final ones: BatchGetMetrics is refused ({error.code})"
             )

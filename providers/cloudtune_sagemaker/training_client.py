@@ -124,7 +124,7 @@ class SageMakerJobs:
         name: str = job["TrainingJobName"]
         series = all_series.get(job["TrainingJobArn"], {})
         over = response.has_ended(job)
-        final = {} if self._reader.remark else self._reader.final_values(job)
+        final = {} if self._reader.is_refused else self._reader.final_values(job)
         if over and not metrics.is_complete(series, final):
             self._incomplete_polls[name] = self._incomplete_polls.get(name, 0) + 1
             over = self._incomplete_polls[name] > _MAX_INCOMPLETE_POLLS

@@ -195,7 +195,7 @@ class TuningClient:
         """Return a trial; an ended trial stays running until its final metrics arrive."""
         name: str = job["TrainingJobName"]
         ended = response.has_ended(job)
-        final = {} if self._reader.remark else self._reader.final_values(job)
+        final = {} if self._reader.is_refused else self._reader.final_values(job)
         complete = metrics.is_complete(series, final)
         if ended and not complete and self._keeps_waiting(name):
             ended, job = False, {**job, "TrainingJobStatus": "InProgress"}

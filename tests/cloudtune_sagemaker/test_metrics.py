@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudtune.planning.planner import plan
 from cloudtune.results.model import Measurement
-from cloudtune_sagemaker.metrics import is_complete, shortest_float, to_measurements
+from cloudtune_sagemaker.errors import AwsError
+from cloudtune_sagemaker.metrics import (
+    MetricReader,
+    is_complete,
+    shortest_float,
+    to_measurements,
+)
+from tests.cloudtune_sagemaker.support import study_of
 
 NAMES = ("acc", "loss", "time")
 
@@ -125,3 +136,57 @@ def test_a_shortened_number_is_the_same_in_32_bits(value: float) -> None:
 def test_six_digits_come_back(value: float) -> None:
     (in_32,) = struct.unpack("f", struct.pack("f", value))
     assert shortest_float(in_32) == value
+
+
+class _Aws:
+    """Has one value of each metric, and cuts the answers to more than a number of queries."""
+
+    def __init__(self, most: int, broken: str = "") -> None:
+        self.most = most
+        self.broken = broken
+
+    def call(self, _service: str, _operation: str, **request: Any) -> dict[str, Any]:
+        queries = request["MetricQueries"]
+        return {"MetricQueryResults": [self._answer(n, query) for n, query in enumerate(queries)]}
+
+    def _answer(self, n: int, query: dict[str, str]) -> dict[str, Any]:
+        nothing: dict[str, list[float]] = {"XAxisValues": [], "MetricValues": []}
+        if query["ResourceArn"] == self.broken:
+            return {"Status": "InternalError", "Message": "try again", **nothing}
+        if n >= self.most:
+            return {"Status": "Truncated", **nothing}
+        value = float(query["ResourceArn"])
+        return {"Status": "Complete", "XAxisValues": [1], "MetricValues": [value]}
+
+
+def _reader(tmp_path: Path, aws: _Aws) -> MetricReader:
+    study = study_of(
+        {
+            "objective": {"metric": "loss", "goal": "minimize"},
+            "trial": {"script": "train.py", "metrics": {"loss": r"loss=(\S+)"}},
+        }
+    )
+    (tmp_path / "train.py").touch()
+    return MetricReader(cast("Any", aws), plan(study, "sagemaker", base=tmp_path, emulated=True))
+
+
+@pytest.mark.parametrize("most", [100, 3, 1])
+def test_values_that_the_service_cuts_are_asked_for_again(tmp_path: Path, most: int) -> None:
+    reader = _reader(tmp_path, _Aws(most))
+    arns = [str(number) for number in range(1, 151)]
+    assert reader.read(arns) == {arn: {"loss": {1: float(arn)}} for arn in arns}
+    assert reader.remark == ""
+
+
+def test_values_that_the_service_always_cuts_are_remarked(tmp_path: Path) -> None:
+    reader = _reader(tmp_path, _Aws(0))
+    assert reader.read(["1", "2"]) == {}
+    assert reader.remark == "BatchGetMetrics does not return all values of loss"
+    assert not reader.is_refused
+
+
+def test_an_internal_error_of_a_metric_is_no_missing_value(tmp_path: Path) -> None:
+    reader = _reader(tmp_path, _Aws(100, broken="2"))
+    with pytest.raises(AwsError, match="InternalError of loss: try again") as caught:
+        reader.read(["1", "2"])
+    assert caught.value.retryable
