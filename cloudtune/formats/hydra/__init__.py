@@ -1,8 +1,9 @@
 """Hydra's Optuna sweeper: a configuration with a search space.
 
 Follows https://hydra.cc/docs/plugins/optuna_sweeper, Hydra's override grammar and the plugin's
-``_impl.py`` and ``config.py`` (facebookresearch/hydra at 024fb1a6), read 2026-11-30. Not verified
-with the plugin. Its upper bound of ``range`` is a value itself, unlike in Hydra's own sweeper.
+``_impl.py`` and ``config.py`` (facebookresearch/hydra at 024fb1a6), read 2026-11-30. Compared with
+hydra-core 1.3.8 and the plugin 1.3.0: the upper bound of ``range`` is a value itself, unlike in
+Hydra's own sweeper; the bounds of ``interval`` are floats unless it is cast to int.
 """
 
 from __future__ import annotations

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
+from cloudtune.fitting.parameters import MAX_LISTED
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.ranges import take_choice
-from cloudtune.formats.values import parse_number
 from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
-from cloudtune.study.yaml_reader import is_list, is_map
+from cloudtune.study.yaml_reader import is_list
 
 _CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
+_INTEGER = re.compile(r"[+-]?(0|[1-9]\d*(_\d+)*)", re.ASCII)
+_FLOAT = re.compile(
+    r"[+-]?(\d[\d_]*\.[\d_]*([eE][+-]?\d+)?|\.\d[\d_]*([eE][+-]?\d+)?|\d[\d_]*[eE][+-]?\d+)",
+    re.ASCII,
+)
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
 _SPECIAL = frozenset([*_WORDS, "nan", "inf"])
+_CASTS: Mapping[str, Callable[[Any], Any]] = {"int": int, "float": float}
+_NAMES = {"interval": ("start", "end"), "range": ("start", "stop", "step")}
+_ORDERS = frozenset({"shuffle", "sort"})
 
 
 def read_expression(fields: Fields, key: str) -> Json | None:
@@ -24,71 +35,115 @@ def read_expression(fields: Fields, key: str) -> Json | None:
     A constant stays where it is.
     """
     value = fields.peek(key)
-    if is_list(value):
-        fields.take(key)
-        return take_choice(fields, key, value)
-    if not isinstance(value, str):
+    if not is_sweep(value):
         return None
-    function, arguments = _parse_call(value)
-    if function is None:
-        parts = _split(value)
-        if len(parts) < 2 or value.strip().startswith(("[", "{")):
-            return None
-        fields.take(key)
-        return take_choice(fields, key, list(map(parse_element, parts)))
     fields.take(key)
-    return _sweep(fields, key, function, arguments)
-
-
-def _sweep(fields: Fields, key: str, function: str, arguments: list[str]) -> Json | None:
-    if function == "choice":
-        return take_choice(fields, key, list(map(parse_element, arguments)))
-    if function == "tag" and arguments:
-        inner, bounds = _parse_call(arguments[-1])
-        definition = _sweep(fields, key, str(inner), bounds)
-        if definition is not None and "log" in arguments[:-1]:
-            definition |= {"scale": "log"}
-        return definition
-    if function in {"int", "float"} and len(arguments) == 1:
-        inner, bounds = _parse_call(arguments[0])
-        kind = int if function == "int" else float
-        return _sweep(fields, key, str(inner), [repr(kind(parse_number(b) or 0)) for b in bounds])
-    if function in {"shuffle", "sort"} and arguments:
-        inner, bounds = _parse_call(arguments[0])
-        return _sweep(fields, key, str(inner), bounds)
-    if function in {"interval", "range"}:
-        return _range(fields, key, function, arguments)
-    fields.refuse(key, f"a study has no sweep {function}(...); it has choice, interval and range")
+    try:
+        sweep = _evaluate(value)
+        return take_choice(fields, key, sweep) if is_list(sweep) else _definition(sweep)
+    except _UnknownFunctionError as error:
+        known = "choice, interval and range"
+        fields.refuse(key, f"a study has no sweep {error}(...); it has {known}")
+    except (ValueError, TypeError, OverflowError):
+        name = next((name for name in _NAMES if name in value), "a sweep")
+        fields.mistake(key, f"{name} needs numbers in increasing order, not {value}")
     return None
 
 
-def _range(fields: Fields, key: str, function: str, arguments: list[str]) -> Json | None:
-    words = ("start", "end") if function == "interval" else ("start", "stop", "step")
-    found: dict[str, Any] = {}
+class _UnknownFunctionError(Exception):
+    """A function that a study does not have."""
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """The numbers of ``interval`` or ``range``."""
+
+    function: str
+    low: float
+    high: float
+    step: float | None = None
+    is_log: bool = False
+
+
+def _evaluate(text: str) -> _Numbers | list[Any]:
+    """Return the numbers or the choices of a sweep."""
+    function, arguments = _parse_call(text)
+    if function is None:
+        return list(map(parse_element, arguments))
+    if function == "choice":
+        return list(map(parse_element, arguments))
+    if function in _NAMES:
+        return _numbers(function, arguments)
+    if function == "tag":
+        sweep = _evaluate(arguments[-1])
+        is_log = isinstance(sweep, _Numbers) and "log" in arguments[:-1]
+        # The plugin reads this tag only of an interval.
+        return replace(sweep, is_log=sweep.function == "interval") if is_log else sweep
+    if function not in {*_CASTS, *_ORDERS}:
+        raise _UnknownFunctionError(function)
+    inner = arguments if function in _CASTS else [each for each in arguments if "=" not in each]
+    sweep = _evaluate(", ".join(inner))
+    if function in _CASTS:
+        return _cast(sweep, _CASTS[function])
+    if function == "shuffle" and isinstance(sweep, _Numbers) and sweep.function == "range":
+        return _shuffled(sweep)
+    return sweep
+
+
+def _numbers(function: str, arguments: list[str]) -> _Numbers:
     plain = [each for each in arguments if "=" not in each]
-    if function == "range" and len(plain) == 1 and len(arguments) == len(plain):
+    if function == "range" and len(plain) == len(arguments) == 1:
         plain = ["0", *plain]
-    for name, text in zip(words, plain, strict=False):
-        found[name] = parse_number(text)
-    for each in arguments:
-        name, equals, text = each.partition("=")
-        if equals:
-            found[name.strip()] = parse_number(text)
-    low, high, step = found.get("start"), found.get(words[1]), found.get("step")
-    if low is None or high is None or ("step" in found and not step) or low > high:
-        message = f"{function} needs numbers in increasing order, not {', '.join(arguments)}"
-        fields.mistake(key, message)
-        return None
-    if function == "range" and step is None:
-        step = 1
-    is_int = all(isinstance(each, int) for each in (low, high, *([step] if step else ())))
+    named = [tuple(map(str.strip, each.split("=", 1))) for each in arguments if "=" in each]
+    texts = dict(zip(_NAMES[function], plain, strict=False)) | dict(named)
+    found: dict[str, Any] = {name: parse_element(text) for name, text in texts.items()}
+    low, high, step = (found.get(name) for name in (*_NAMES[function], "step")[:3])
+    if function == "interval":
+        return _Numbers(function, *_in_order(float(low), float(high)))
+    step = 1 if "step" not in found else step
+    if not all(isinstance(each, int | float) for each in (low, high, step)) or step <= 0:
+        raise ValueError(function)
+    return _Numbers(function, *_in_order(low, high), step)
+
+
+def _in_order(low: Any, high: Any) -> tuple[Any, Any]:
+    if not -math.inf < low <= high < math.inf:
+        raise ValueError(low)
+    return low, high
+
+
+def _cast(sweep: _Numbers | list[Any], cast: Callable[[Any], Any]) -> _Numbers | list[Any]:
+    if not isinstance(sweep, _Numbers):
+        return list(map(cast, sweep))
+    step = None if sweep.step is None else cast(sweep.step)
+    if step == 0:
+        raise ValueError(step)
+    return replace(sweep, low=cast(sweep.low), high=cast(sweep.high), step=step)
+
+
+def _shuffled(sweep: _Numbers) -> list[Any]:
+    """Return the values of a shuffled range, which for the plugin is a choice: without the end."""
+    step = sweep.step or 1
+    count = math.ceil((Decimal(repr(sweep.high)) - Decimal(repr(sweep.low))) / Decimal(repr(step)))
+    if count > MAX_LISTED:
+        raise ValueError(count)
+    values = (Decimal(repr(sweep.low)) + n * Decimal(repr(step)) for n in range(count))
+    kind = int if all(isinstance(each, int) for each in (sweep.low, sweep.high, step)) else float
+    return list(map(kind, values))
+
+
+def _definition(sweep: _Numbers) -> Json:
+    step = sweep.step
+    is_int = all(isinstance(each, int) for each in (sweep.low, sweep.high, step or 1))
     spacing = {"step": step} if step is not None and not (is_int and step == 1) else {}
-    return {"type": "int" if is_int else "float", "min": low, "max": high, **spacing}
+    scale = {"scale": "log"} if sweep.is_log else {}
+    kind = "int" if is_int else "float"
+    return {"type": kind, "min": sweep.low, "max": sweep.high, **spacing, **scale}
 
 
 def _parse_call(text: str) -> tuple[str | None, list[str]]:
     call = _CALL.fullmatch(text)
-    return (call[1], _split(call[2])) if call else (None, [])
+    return (call[1], _split(call[2])) if call else (None, _split(text))
 
 
 def _split(text: str) -> list[str]:
@@ -96,7 +151,9 @@ def _split(text: str) -> list[str]:
     parts, depth, quote, start = list[str](), 0, "", 0
     for index, char in enumerate(text):
         if quote:
-            quote = "" if char == quote and text[index - 1] != "\\" else quote
+            before = text[:index]
+            is_escaped = (len(before) - len(before.rstrip("\\"))) % 2
+            quote = "" if char == quote and not is_escaped else quote
         elif char in "'\"":
             quote = char
         elif char in "([{":
@@ -110,28 +167,33 @@ def _split(text: str) -> list[str]:
 
 
 def parse_element(text: str) -> Any:
-    """Return the value of an element: a text, a number, a boolean or None.
+    """Return the value of an element as Hydra does: a text, a number, a boolean or None.
 
     >>> parse_element("'a b'"), parse_element("1e-3"), parse_element("True"), parse_element("adam")
     ('a b', 0.001, True, 'adam')
     """
     if len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]:
-        return text[1:-1].replace(f"\\{text[0]}", text[0])
+        escaped = rf"(\\+)({text[0]}|\Z)"
+        return re.sub(escaped, lambda m: m[1][: len(m[1]) // 2] + m[2], text[1:-1])
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
-    number = parse_number(text)
-    return text if number is None else number
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
 
 
 def write_expression(parameter: Parameter, values: Sequence[Any]) -> str:
     """Return the sweep of a fitted parameter; `values` are those of a choice."""
     if not isinstance(parameter, FloatParameter | IntParameter):
-        return f"choice({', '.join(map(write_element, values))})"
+        text = ", ".join(map(write_element, values))
+        # The plugin takes the quotation marks of texts in choice(...), such as '1', away.
+        return text if len(values) > 1 else f"choice({text})"
     number = int if isinstance(parameter, IntParameter) else float
     low, high = (repr(number(bound)) for bound in (parameter.min, parameter.max))
     if parameter.step is not None and not (number is int and parameter.step == 1):
         return f"range({low}, {high}, step={number(parameter.step)!r})"
-    interval = f"interval({low}, {high})"
+    interval = f"interval({low}, {high})"  # of floats, unless it is cast
+    interval = f"int({interval})" if number is int else interval
     return f"tag(log, {interval})" if parameter.scale == "log" else interval
 
 
@@ -143,11 +205,12 @@ def write_element(value: Any) -> str:
         return repr(value)
     if _PLAIN.fullmatch(value) and value.lower() not in _SPECIAL:
         return value
-    return "'" + value.replace("'", "\\'") + "'"
+    # A backslash is escaped only before a quotation mark, and at the end.
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value) + "'"
 
 
 def is_sweep(value: Any) -> bool:
-    """Return whether a value is no constant."""
-    if is_list(value) or is_map(value):
-        return True
-    return isinstance(value, str) and (_parse_call(value)[0] is not None or len(_split(value)) > 1)
+    """Return whether a value is no constant: a list is one to Hydra, as it is to a script."""
+    if not isinstance(value, str):
+        return False
+    return _parse_call(value)[0] is not None or len(_split(value)) > 1

@@ -62,9 +62,8 @@ class SweeperReader(DocumentReader):
             )
             if (definition := read_expression(space, name)) is not None:
                 self._space.add(name, definition, space.at(name))
-            elif name in space and not is_sweep(space.peek(name)):
-                value = space.take(name)
-                constants[name] = parse_element(value) if isinstance(value, str) else value
+            elif not is_sweep(space.original[name]):
+                self._constant(name, space, constants)
         older = sweeper.map("search_space")
         for name in list(older.original):
             self._older(name, older)
@@ -73,6 +72,19 @@ class SweeperReader(DocumentReader):
             sweeper.mistake("params", "a sweep needs parameters", hint)
         self._data["parameters"] = self._space.parameters
         self._data["constants"] = constants
+
+    @staticmethod
+    def _constant(name: str, space: Fields, constants: Json) -> None:
+        value = space.original[name]
+        if is_list(value) or is_map(value):
+            text = "kept for Hydra, to which it is one value: write choice(...) to search its parts"
+            space.approximate(name, text)
+        elif value is None:
+            space.drop(name, "a study has no null as a constant")
+            space.take(name)
+        else:
+            constants[name] = parse_element(value) if isinstance(value, str) else value
+            space.take(name)
 
     def _older(self, name: str, space: Fields) -> None:
         """Read a definition of Hydra 1.1, whose keys are those of Optuna's distributions."""

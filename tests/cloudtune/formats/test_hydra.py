@@ -46,7 +46,7 @@ def test_what_a_configuration_becomes() -> None:
     assert data["parameters"] == {
         "lr": {"type": "float", "min": 0.00001, "max": 0.1, "scale": "log"},
         "width": {"type": "int", "min": 8, "max": 512, "scale": "log"},
-        "depth": {"type": "int", "min": 1, "max": 6},
+        "depth": {"type": "float", "min": 1.0, "max": 6.0},
         "drop": {"type": "int", "min": 0, "max": 4},
         "optimizer": {"type": "categorical", "values": ["adam", "sgd", "ada grad"]},
         "nesterov": {"type": "bool"},
@@ -62,6 +62,50 @@ def test_what_a_configuration_becomes() -> None:
     assert read("bare.yaml")["limits"] == {"max_trials": 20, "parallel_trials": 2}
 
 
+@pytest.mark.parametrize(
+    ("sweep", "definition"),
+    [  # the distribution that hydra-optuna-sweeper 1.3.0 with hydra-core 1.3.8 makes of each
+        ("interval(1, 5)", {"type": "float", "min": 1.0, "max": 5.0}),
+        ("tag(log, interval(1, 8))", {"type": "float", "min": 1.0, "max": 8.0, "scale": "log"}),
+        ("int(interval(0.5, 4.7))", {"type": "int", "min": 0, "max": 4}),
+        ("int(tag(log, interval(1, 8)))", {"type": "int", "min": 1, "max": 8, "scale": "log"}),
+        ("tag(log, int(interval(1, 8)))", {"type": "int", "min": 1, "max": 8, "scale": "log"}),
+        ("tag(log, range(1, 100))", {"type": "int", "min": 1, "max": 100}),
+        ("float(range(0, 10, step=2))", {"type": "float", "min": 0.0, "max": 10.0, "step": 2.0}),
+        ("shuffle(range(0, 10, 3))", {"type": "categorical", "values": [0, 3, 6, 9]}),
+        ("shuffle(range(3))", {"type": "categorical", "values": [0, 1, 2]}),
+        ("shuffle(a, b)", {"type": "categorical", "values": ["a", "b"]}),
+        ("sort(choice(1, 2), reverse=true)", {"type": "categorical", "values": [1, 2]}),
+        ("int(1.5, 2.5)", {"type": "categorical", "values": [1, 2]}),
+        ("float(choice(1, 2))", {"type": "categorical", "values": [1.0, 2.0]}),
+        (
+            "choice(01, 1_000, 1e4, -2, .5)",
+            {"type": "categorical", "values": ["01", 1000, 10000.0, -2, 0.5]},
+        ),
+        (r"choice('C:\\', 'it\'s', b)", {"type": "categorical", "values": ["C:\\", "it's", "b"]}),
+        ("'[1, 2], [3, 4]'", {"type": "categorical", "values": ["[1, 2]", "[3, 4]"]}),
+        ("[2, 4]", None),
+        ("[adam, sgd]", None),
+        ("null", None),
+    ],
+)
+def test_a_sweep_is_read_as_the_plugin_reads_it(
+    sweep: str, definition: dict[str, Any] | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "hydra:\n  sweeper:\n"
+        "    _target_: hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper\n"
+        f"    params:\n      x: {sweep}\n      y: choice(1, 2)\n"
+    )
+    imported = importer.read(file)
+    parameters = imported.studies[0].data["parameters"]
+    assert parameters.get("x") == definition
+    assert "x" not in imported.studies[0].data.get("constants", {})
+    found = any(each.path == "hydra.sweeper.params.x" for each in imported.findings)
+    assert found == (definition is None)
+
+
 def test_what_is_written() -> None:
     study = load(
         {
@@ -70,7 +114,9 @@ def test_what_is_written() -> None:
             "parameters": {
                 "lr": {"type": "float", "min": 1e-4, "max": 1, "scale": "log"},
                 "depth": {"type": "int", "min": 2, "max": 10, "step": 4},
-                "name": {"type": "categorical", "values": ["a", "it's", "true", "1"]},
+                "width": {"type": "int", "min": 1, "max": 8},
+                "units": {"type": "int", "min": 1, "max": 64, "scale": "log"},
+                "name": {"type": "categorical", "values": ["a", "it's", "true", "1", "C:\\"]},
             },
             "constants": {"epochs": 3, "mode": "no, never"},
             "strategy": {"name": "bayesian", "method": "tpe", "seed": 1},
@@ -97,7 +143,9 @@ def test_what_is_written() -> None:
     assert sweeper["params"] == {
         "lr": "tag(log, interval(0.0001, 1.0))",
         "depth": "range(2, 10, step=4)",
-        "name": "choice(a, 'it\\'s', 'true', '1')",
+        "width": "int(interval(1, 8))",
+        "units": "tag(log, int(interval(1, 64)))",
+        "name": "a, 'it\\'s', 'true', '1', 'C:\\\\'",
         "epochs": 3,
         "mode": "'no, never'",
     }
@@ -110,6 +158,8 @@ def test_what_is_written() -> None:
         ("choice(1, 2, 3)", "glob(*)", ConversionError, "a study has no sweep glob"),
         ("choice(1, 2, 3)", "choice(1, null)", ConversionError, "a study has only strings"),
         ("choice(1, 2, 3)", "interval(a, b)", StudyError, "interval needs numbers"),
+        ("choice(1, 2, 3)", "int(glob(*))", ConversionError, "a study has no sweep glob"),
+        ("choice(1, 2, 3)", "float(choice(a, b))", StudyError, "needs numbers"),
         ("choice(1, 2, 3)", "range(5, 1)", StudyError, "range needs numbers in increasing order"),
         ("GridSampler", "MOTPESampler", ConversionError, "a study has no sampler"),
         ("direction: minimize", "direction: down", StudyError, "minimize or maximize"),
