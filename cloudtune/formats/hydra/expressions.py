@@ -13,7 +13,6 @@ from cloudtune.fitting.parameters import MAX_LISTED
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.ranges import take_choice
 from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
-from cloudtune.study.yaml_reader import is_list
 
 _CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
@@ -40,7 +39,9 @@ def read_expression(fields: Fields, key: str) -> Json | None:
     fields.take(key)
     try:
         sweep = _evaluate(value)
-        return take_choice(fields, key, sweep) if is_list(sweep) else _definition(sweep)
+        return (
+            _definition(sweep) if isinstance(sweep, _Numbers) else take_choice(fields, key, sweep)
+        )
     except _UnknownFunctionError as error:
         known = "choice, interval and range"
         fields.refuse(key, f"a study has no sweep {error}(...); it has {known}")
@@ -76,9 +77,10 @@ def _evaluate(text: str) -> _Numbers | list[Any]:
         return _numbers(function, arguments)
     if function == "tag":
         sweep = _evaluate(arguments[-1])
-        is_log = isinstance(sweep, _Numbers) and "log" in arguments[:-1]
+        if not isinstance(sweep, _Numbers) or "log" not in arguments[:-1]:
+            return sweep
         # The plugin reads this tag only of an interval.
-        return replace(sweep, is_log=sweep.function == "interval") if is_log else sweep
+        return replace(sweep, is_log=sweep.function == "interval")
     if function not in {*_CASTS, *_ORDERS}:
         raise _UnknownFunctionError(function)
     inner = arguments if function in _CASTS else [each for each in arguments if "=" not in each]
@@ -94,16 +96,19 @@ def _numbers(function: str, arguments: list[str]) -> _Numbers:
     plain = [each for each in arguments if "=" not in each]
     if function == "range" and len(plain) == len(arguments) == 1:
         plain = ["0", *plain]
-    named = [tuple(map(str.strip, each.split("=", 1))) for each in arguments if "=" in each]
-    texts = dict(zip(_NAMES[function], plain, strict=False)) | dict(named)
+    texts = dict(zip(_NAMES[function], plain, strict=False))
+    for each in arguments:
+        name, equals, text = each.partition("=")
+        texts |= {name.strip(): text.strip()} if equals else {}
     found: dict[str, Any] = {name: parse_element(text) for name, text in texts.items()}
     low, high, step = (found.get(name) for name in (*_NAMES[function], "step")[:3])
-    if function == "interval":
-        return _Numbers(function, *_in_order(float(low), float(high)))
     step = 1 if "step" not in found else step
-    if not all(isinstance(each, int | float) for each in (low, high, step)) or step <= 0:
+    numbers: list[Any] = [low, high, step]
+    if not all(isinstance(each, int | float) for each in numbers) or numbers[2] <= 0:
         raise ValueError(function)
-    return _Numbers(function, *_in_order(low, high), step)
+    if function == "interval":
+        return _Numbers(function, *_in_order(float(numbers[0]), float(numbers[1])))
+    return _Numbers(function, *_in_order(*numbers[:2]), numbers[2])
 
 
 def _in_order(low: Any, high: Any) -> tuple[Any, Any]:
