@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from cloudtune.study.schema import Parameter
 from cloudtune.study.search_space import count_values, list_values
 from cloudtune.study.yaml_reader import is_list, is_map
 
+_HALF = Decimal("0.5")
 _MAX_STEPS = 2**53
 _SHOWN = 60
 """The characters of a value in a message, at most."""
@@ -57,6 +58,9 @@ def quantize(
     first, last = (
         int((bound / unit).to_integral_value(ROUND_HALF_EVEN)) for bound in (bottom, top)
     )
+    if not clip and low < high:  # no x between the bounds is rounded away from a half at one
+        first = int((bottom / unit + _HALF).to_integral_value(ROUND_FLOOR))
+        last = max(first, int((top / unit - _HALF).to_integral_value(ROUND_CEILING)))
     fits = first * unit == bottom and last * unit == top
     if log and first <= 0 and not clip:
         return _log_above_zero(last, unit, plain, without_step)
@@ -73,8 +77,8 @@ def quantize(
     if last - first > MAX_LISTED:
         return Quantized(plain, is_exact=False, difference=without_step)
     values = [number * unit for number in range(first, last + 1)]
-    if clip:
-        values = [bottom, *(value for value in values if bottom < value < top), top]
+    if clip:  # a bound is a value itself only if some x is rounded beyond it
+        values = [min(max(value, bottom), top) for value in values]
     return Quantized(_discrete(values, scale), is_exact=False)
 
 
@@ -134,6 +138,27 @@ def take_quantized(
         else:
             fields.note(key, text)
     return quantized.parameter
+
+
+def take_spaced(
+    fields: Fields, bounds: tuple[float, float], step: float, *, key: str = "q"
+) -> Json | None:
+    """Return the parameter with the values from the lower bound on, below the upper one.
+
+    The definition, from which all keys are taken, stays in the rest. `key` is that of the step.
+    """
+    if step <= 0 or bounds[0] >= bounds[1]:
+        fields.mistake(key, f"no values from {bounds[0]} to below {bounds[1]} in steps of {step}")
+        return None
+    low, high, unit = (Decimal(repr(number)) for number in (*bounds, step))
+    count = int(((high - low) / unit).to_integral_value(ROUND_CEILING))
+    last = _number(low + (count - 1) * unit)
+    keep_whole(fields)
+    fields.note(key, f"in a grid, the values start at {bounds[0]} and end at {last}")
+    is_int = all(isinstance(each, int) for each in (_number(low), _number(unit)))
+    low_number = _number(low)
+    spacing = {"step": _number(unit)} if count > 1 else {}
+    return {"type": "int" if is_int else "float", "min": low_number, "max": last, **spacing}
 
 
 def take_exponents(

@@ -25,7 +25,7 @@ from cloudtune.formats.katib.names import (
     SIMILAR,
     default_expression,
 )
-from cloudtune.formats.katib.parameters import read_parameter
+from cloudtune.formats.katib.parameters import MAX_LISTED, read_parameter, step_obstacle
 from cloudtune.formats.model import compact
 from cloudtune.study.schema import (
     DiscreteParameter,
@@ -33,7 +33,7 @@ from cloudtune.study.schema import (
     IntParameter,
     Parameter,
 )
-from cloudtune.study.search_space import format_value, list_values
+from cloudtune.study.search_space import count_values, format_value, list_values
 from cloudtune.study.study import Study
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -107,8 +107,9 @@ def _study_part(fitted: FittedStudy, native: Native) -> Json:
     }
     if study.limits.max_failed_trials is not None:
         part["maxFailedTrialCount"] = study.limits.max_failed_trials
+    algorithm = part["algorithm"]["algorithmName"]
     part["parameters"] = [
-        {"name": name, **native.written(name, variants[0], _parameter(variants[0]))}
+        {"name": name, **native.written(name, variants[0], _parameter(variants[0], algorithm))}
         for name, variants in study.parameters.items()
     ] + _resource(study, native)
     if "metricsCollectorSpec" not in spec:
@@ -194,16 +195,25 @@ def _early_stopping(study: Study) -> Json:
     return {"algorithmName": inverse(RULES, "median"), **compact(algorithmSettings=settings)}
 
 
-def _parameter(parameter: Parameter) -> Json:
+def _obstacle(parameter: Parameter, algorithm: str) -> str:
+    """Return why the values of a step have to be listed, empty if not."""
+    if not isinstance(parameter, FloatParameter | IntParameter) or parameter.scale == "log":
+        return ""
+    return step_obstacle(parameter.min, parameter.max, parameter.step, algorithm)
+
+
+def _parameter(parameter: Parameter, algorithm: str) -> Json:
     scale = getattr(parameter, "scale", "linear")
+    is_listed = _obstacle(parameter, algorithm) and (count_values(parameter) or 0) <= MAX_LISTED
     match parameter:
-        case FloatParameter() | IntParameter():
+        case FloatParameter() | IntParameter() if not is_listed:
             kind = "double" if isinstance(parameter, FloatParameter) else "int"
             space: Json = {"min": format_value(parameter.min), "max": format_value(parameter.max)}
             if parameter.step is not None and scale != "log":
                 space["step"] = format_value(parameter.step)
         case _:
-            kind = "discrete" if isinstance(parameter, DiscreteParameter) else "categorical"
+            is_discrete = is_listed or isinstance(parameter, DiscreteParameter)
+            kind = "discrete" if is_discrete else "categorical"
             space = {"list": list(map(format_value, list_values(parameter) or ()))}
     if scale == "log":
         space["distribution"] = "logUniform"
@@ -281,6 +291,16 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
                 "not contain the name before the value"
             )
             yield Finding("dropped", f"trial.metrics.{name}", reason)
+    algorithm = str(_WORDS.strategy(strategy))
+    for name, (parameter, *_) in study.parameters.items():
+        obstacle = _obstacle(parameter, algorithm)
+        if obstacle and native.whole(name, parameter) is None:
+            count = count_values(parameter) or 0
+            if count > MAX_LISTED:
+                text = f"{obstacle}, and {count:,} values are too many for a list"
+                yield Finding("approximated", f"parameters.{name}.step", text)
+            else:
+                yield Note(f"parameters.{name}.step", f"{obstacle}: it becomes a list")
     if _is_outdated(fitted.original):
         text = "left out, since trial.metrics has other expressions"
         yield Note(f"providers.{HOME}.native.spec.metricsCollectorSpec", text)

@@ -25,6 +25,12 @@ ALGORITHMS: dict[str, Json] = {
     "hyperband": {"name": "hyperband"},
 }
 """The strategy of each algorithm that a study can name."""
+ROUNDING = frozenset({"random", "tpe"})
+"""The algorithms that round to multiples of a step, also beyond the bounds: hyperopt's quniform
+(kubeflow/katib, pkg/suggestion/v1beta1/hyperopt/base_service.py and the katib-config, 2026-12-01).
+"""
+WITHOUT_STEPS = frozenset({"bayesianoptimization"})
+"""The algorithms that ignore a step (pkg/suggestion/v1beta1/skopt/base_service.py, 2026-12-01)."""
 SIMILAR: dict[str, Json] = {"multivariate-tpe": {"name": "bayesian", "method": "tpe"}}
 """The strategy that is most like each of the other algorithms."""
 RULES = {"medianstop": "median"}

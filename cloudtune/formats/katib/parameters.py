@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from cloudtune.fitting.parameters import aligned_bounds
 from cloudtune.formats.fields import Fields, Json
+from cloudtune.formats.katib.names import ROUNDING, WITHOUT_STEPS
 from cloudtune.formats.values import parse_texts, rising_numbers, unique_values
 from cloudtune.study.schema import FloatParameter
 from cloudtune.study.search_space import count_values, list_values
 
 MAX_LISTED = 1_000
 """The values of a step that are listed at most."""
+
+
+def step_obstacle(low: float, high: float, step: float | None, algorithm: str) -> str:
+    """Return why Katib does not try the values of a step with an algorithm, empty if it does.
+
+    Args:
+        low: The lower bound.
+        high: The upper bound.
+        step: The step of a linear scale; None for none.
+        algorithm: The name of the algorithm in an Experiment.
+    """
+    if step is None:
+        return ""
+    if algorithm in WITHOUT_STEPS and step != 1:
+        return f"Katib's {algorithm} ignores a step"
+    if algorithm in ROUNDING and aligned_bounds(low, high, step) != (low, high):
+        return f"Katib's {algorithm} rounds to multiples of a step"
+    return ""
 
 
 def read_parameter(fields: Fields) -> Json | None:

@@ -17,8 +17,9 @@ from cloudtune.formats.katib.names import (
     RULES,
     SIMILAR,
 )
-from cloudtune.formats.katib.parameters import read_parameter
+from cloudtune.formats.katib.parameters import read_parameter, step_obstacle
 from cloudtune.formats.model import DocumentReader, StudyDraft, compact, read_named, report_call
+from cloudtune.formats.ranges import keep_whole
 from cloudtune.study.yaml_reader import is_map
 
 _CLUSTER_FIELDS = (
@@ -129,6 +130,18 @@ class ExperimentReader(DocumentReader):
             self._setting(str(setting.peek("name")), setting, strategy)
         self._data["strategy"] = strategy
         self._origins["strategy"] = algorithm.path
+        self._steps(str(name))
+
+    def _steps(self, algorithm: str) -> None:
+        """Report steps that mean something else to an algorithm."""
+        for entry in self._spec.maps("parameters", "name"):
+            found = self._data["parameters"].get(entry.identity, {})
+            if "step" in found and (
+                obstacle := step_obstacle(found["min"], found["max"], found["step"], algorithm)
+            ):
+                keep_whole(entry)
+                reason = f"{obstacle}; elsewhere, the values are min, min + step and so on"
+                entry.approximate("feasibleSpace.step", reason)
 
     def _setting(self, name: str, setting: Fields, strategy: Json) -> None:
         """Take one setting of the algorithm that a strategy has; others stay."""

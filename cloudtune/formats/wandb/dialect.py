@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cloudtune.diagnostics import Finding, Note
@@ -133,7 +134,7 @@ def _parameters(study: Study, native: Native) -> Json:
     nesting = Nesting(native.block if is_map(native.block) else {}, "parameters")
     found: Json = {}
     for name, variants in study.parameters.items():
-        written = _definition(variants[0], native.part(name))
+        written = _definition(variants[0], native.part(name), is_grid=_is_grid(study))
         nesting.put(found, name, native.written(name, variants[0], written))
     for name, value in study.constants.items():
         nesting.put(found, name, {"value": value} | native.part(name))
@@ -142,8 +143,14 @@ def _parameters(study: Study, native: Native) -> Json:
     return found
 
 
-def _definition(parameter: Parameter, kept: Any) -> Json:
-    if not isinstance(parameter, FloatParameter | IntParameter):
+def _is_grid(study: Study) -> bool:
+    return study.strategy.name == "grid"
+
+
+def _definition(parameter: Parameter, kept: Any, *, is_grid: bool) -> Json:
+    if not isinstance(parameter, FloatParameter | IntParameter) or (
+        is_grid and parameter.step is not None  # a grid of W&B has no max of q_uniform
+    ):
         return {"values": choice_values(parameter)}
     style = kept.pop("distribution", None)
     low, high, step = parameter.min, parameter.max, parameter.step
@@ -171,16 +178,17 @@ def _bounds(distribution: str, low: float, high: float) -> Json:
     return {"min": low, "max": high}
 
 
-def _reread(entry: Any) -> Json | None:
+def _reread(entry: Any, *, is_grid: bool) -> Json | None:
     if not is_map(entry) or not _WHOLE & entry.keys():
         return None
-    return read_alone(ParametersReader(Report()), entry)
+    return read_alone(ParametersReader(Report(), is_grid=is_grid), entry)
 
 
 def _native(study: Study) -> Native:
     rest = native_of(study, HOME)
     block = take_block(rest, "parameters")
-    native = Native(rest, block, nested_entries(block, "parameters"), _reread)
+    reread = partial(_reread, is_grid=_is_grid(study))
+    native = Native(rest, block, nested_entries(block, "parameters"), reread)
     native.extra = native.take(lambda entry: is_map(entry) and "value" in entry)
     for name, variants in study.parameters.items():
         part = native.part(name)

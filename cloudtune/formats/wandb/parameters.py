@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from cloudtune.formats.fields import Fields, Json, Report
-from cloudtune.formats.ranges import keep_whole, take_choice, take_exponents, take_quantized
+from cloudtune.formats.ranges import (
+    keep_whole,
+    take_choice,
+    take_exponents,
+    take_quantized,
+    take_spaced,
+)
 from cloudtune.formats.study_text import format_number
 from cloudtune.formats.wandb.names import EXPONENTS, INVERSE, LOG_STYLES
 from cloudtune.formats.yaml_scalars import is_number_only_in_yaml_1_2
@@ -31,8 +37,9 @@ _HINT = f"W&B has {', '.join(sorted(_KINDS))}"
 class ParametersReader:
     """Reads parameters into the parameters and the constants of a study."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, *, is_grid: bool = False) -> None:
         self._report = report
+        self._is_grid = is_grid
         self.parameters: Json = {}
         self.constants: Json = {}
         self.origins: dict[str, str] = {}
@@ -71,7 +78,7 @@ class ParametersReader:
             fields.refuse("distribution", reason)
         elif distribution is None and {"mu", "sigma"} & fields.original.keys():
             fields.mistake("distribution", "mu and sigma need a distribution, such as normal")
-        elif (definition := _range(distribution, fields)) is not None:
+        elif (definition := _range(distribution, fields, is_grid=self._is_grid)) is not None:
             self.parameters[name] = definition
 
     def _constant(self, name: str, fields: Fields) -> None:
@@ -108,7 +115,7 @@ def _has_other_distribution(fields: Fields, distribution: Any) -> bool:
     return False
 
 
-def _range(distribution: Any, fields: Fields) -> Json | None:
+def _range(distribution: Any, fields: Fields, *, is_grid: bool) -> Json | None:
     raw = [fields.peek(key) for key in ("min", "max")]
     for key, value in zip(("min", "max"), raw, strict=True):
         if value is None:
@@ -118,6 +125,9 @@ def _range(distribution: Any, fields: Fields) -> Json | None:
     whole = all(isinstance(value, int) and not isinstance(value, bool) for value in raw)
     if distribution is None:
         distribution = "int_uniform" if whole else "uniform"
+    if "q" in fields and distribution not in _STEPPED:
+        fields.mistake("q", f"{distribution} has no step", "add distribution: q_uniform")
+        return None
     read = fields.integer if distribution == "int_uniform" else fields.number
     low, high = read("min"), read("max")
     if low is None or high is None or fields.report.problems:
@@ -138,9 +148,10 @@ def _range(distribution: Any, fields: Fields) -> Json | None:
         if distribution == "q_log_uniform":
             fields.put("distribution", distribution)  # an export uses exponents, too
         step = fields.number("q")
-        return take_quantized(
-            fields, (low, high), 1 if step is None else step, log=_STEPPED[distribution]
-        )
+        step = 1 if step is None else step
+        if is_grid:  # sweeps 0.3.0, grid_search.py: numpy.arange(min, max, q)
+            return take_spaced(fields, (low, high), step)
+        return take_quantized(fields, (low, high), step, log=_STEPPED[distribution])
     if distribution not in LOG_STYLES:
         fields.mistake("distribution", f"{distribution} does not have min and max", _HINT)
         return None

@@ -34,7 +34,8 @@ class SweepReader(DocumentReader):
         return self._finish(HOME)
 
     def _parameters(self) -> None:
-        reader = ParametersReader(self._document.report)
+        is_grid = self._document.peek("method") == "grid"
+        reader = ParametersReader(self._document.report, is_grid=is_grid)
         value = self._document.peek("parameters")
         if not is_map(value) or not value:
             message = "a sweep needs a map of parameters" if value else "a sweep needs parameters"

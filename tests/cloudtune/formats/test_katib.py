@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune.conversion import exporter, importer
+from cloudtune.diagnostics import Finding
 from cloudtune.study.loader import load
 from tests.cloudtune.formats.foreign_files import ForeignFiles
 from tests.document_equality import Equalities
@@ -251,3 +252,39 @@ def test_mistakes_name_the_field_and_the_line(
     problem, *_ = FILES.mistakes(BASE.replace(old, new), message, tmp_path)
     assert problem.path.startswith(path)
     assert problem.line
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "bounds", "is_listed"),
+    [  # as the services of Katib's algorithms draw them: hyperopt's quniform, skopt without a step
+        ("tpe", (2, 11, 3), True),
+        ("random", (0, 11, 4), True),
+        ("random", (0, 12, 4), False),
+        ("tpe", (1, 9, 1), False),
+        ("grid", (2, 11, 3), False),
+        ("bayesianoptimization", (0, 12, 4), True),
+    ],
+)
+def test_a_step_that_an_algorithm_does_not_have(
+    algorithm: str, bounds: tuple[int, int, int], is_listed: bool, tmp_path: Path
+) -> None:
+    space = dict(zip(("min", "max", "step"), map(str, bounds), strict=True))
+    text = f"""
+apiVersion: kubeflow.org/v1beta1
+kind: Experiment
+spec:
+  objective: {{type: minimize, objectiveMetricName: loss}}
+  algorithm: {{algorithmName: {algorithm}}}
+  maxTrialCount: 3
+  parameters:
+    - {{name: x, parameterType: int, feasibleSpace: {space}}}
+"""
+    imported = FILES.read_text(text, tmp_path)
+    paths = [each.path for each in imported.findings if isinstance(each, Finding)]
+    assert ("spec.parameters.x.feasibleSpace.step" in paths) == is_listed
+    data = imported.studies[0].data
+    kept = exporter.write(load(data), "katib").document["spec"]["parameters"]
+    assert kept == [{"name": "x", "parameterType": "int", "feasibleSpace": space}]
+    del data["providers"]
+    (written,) = exporter.write(load(data), "katib").document["spec"]["parameters"]
+    assert ("list" in written["feasibleSpace"]) == is_listed

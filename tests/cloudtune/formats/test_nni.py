@@ -12,6 +12,8 @@ import pytest
 
 from cloudtune.conversion import exporter, importer
 from cloudtune.errors import StudyError
+from cloudtune.formats.fields import Fields, Report
+from cloudtune.formats.nni.search_space import SpaceReader
 from cloudtune.study.loader import load
 from tests.cloudtune.formats.foreign_files import ForeignFiles
 from tests.document_equality import Equalities, is_list, is_map
@@ -184,6 +186,24 @@ def test_values_keep_their_types() -> None:
         "1e-5 is text in NNI's YAML; write 1.0e-05"
         in FILES.texts("metis.yaml")["searchSpace.x._value"]
     )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "values"),
+    [  # as NNI 3.0 draws and clips them
+        ([1, 10, 3], [1, 3, 6, 9]),
+        ([2, 10, 3], [3, 6, 9]),
+        ([2, 11, 3], [3, 6, 9, 11]),
+        ([-5, 5, 2], [-4, -2, 0, 2, 4]),
+    ],
+)
+def test_a_bound_is_a_value_if_numbers_are_clipped_to_it(
+    numbers: list[int], values: list[int]
+) -> None:
+    space = {"x": {"_type": "quniform", "_value": numbers}}
+    reader = SpaceReader(Report())
+    reader.read(Fields(space, Report()))
+    assert reader.parameters["x"]["values"] == values
 
 
 def test_credentials_are_left_out(tmp_path: Path) -> None:

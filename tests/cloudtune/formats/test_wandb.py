@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from cloudtune.conversion import exporter, importer
+from cloudtune.formats.documents import parse_documents
 from cloudtune.study.loader import load
+from cloudtune.study.search_space import list_values
 from tests.cloudtune.formats.foreign_files import ForeignFiles
 from tests.document_equality import Equalities, is_map
 
@@ -101,6 +103,41 @@ def test_distributions() -> None:
     assert parameters["l"] == {"type": "int", "min": 3, "max": 12, "step": 3}
     assert parameters["m"] == {"type": "int", "min": 2, "max": 10, "step": 1}
     assert FILES.read("distributions.yaml")[0]["constants"] == {"k": 3}
+
+
+@pytest.mark.parametrize(
+    ("method", "bounds", "values"),
+    [  # as the package sweeps 0.3.0 draws them
+        ("random", "min: 1, max: 10, q: 2", [2, 4, 6, 8, 10]),
+        ("random", "min: 16, max: 80, q: 32", [32, 64]),
+        ("random", "min: 1, max: 10, q: 3", [0, 3, 6, 9]),
+        ("grid", "min: 1, max: 10, q: 3", [1, 4, 7]),
+        ("grid", "min: 0, max: 1, q: 0.25", [0, 0.25, 0.5, 0.75]),
+        ("grid", "min: 0.1, max: 1, q: 0.1", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]),
+        ("grid", "min: 1, max: 4", [1, 2, 3]),
+        ("grid", "min: 1, max: 2", [1]),
+    ],
+)
+def test_the_values_of_a_step(
+    method: str, bounds: str, values: list[float], tmp_path: Path
+) -> None:
+    new = f"x: {{distribution: q_uniform, {bounds}}}"
+    text = BASE.replace("x: {min: 1, max: 2}", new).replace("method: random", f"method: {method}")
+    (found,) = FILES.read_text(text, tmp_path).studies
+    study = load(found.data)
+    assert list(list_values(study.parameters["x"][0]) or ()) == values
+    (sweep,) = parse_documents(text, "sweep.yaml", "1.1")
+    assert exporter.write(study, "wandb").document["parameters"] == sweep.data["parameters"]
+
+
+def test_a_grid_has_the_upper_bound_of_a_step() -> None:
+    study = load(
+        {
+            "parameters": {"x": {"type": "float", "min": 0, "max": 1, "step": 0.5}},
+            "strategy": "grid",
+        }
+    )
+    assert exporter.write(study, "wandb").document["parameters"]["x"] == {"values": [0, 0.5, 1]}
 
 
 def test_a_distribution_that_is_implied() -> None:
@@ -337,6 +374,7 @@ def test_refusals_name_the_field(
         ("parameters:\n  x: {min: 1, max: 2}", "", "parameters", "needs parameters"),
         ("\n  x: {min: 1, max: 2}", " [x]", "parameters", "a map of parameters"),
         ("program:", "early_terminate: hyperband\nprogram:", "early_terminate", "must be a map"),
+        ("min: 1,", "q: 2, min: 1,", "parameters.x.q", "int_uniform has no step"),
         ("min: 1,", "distribution: gauss, min: 1,", "parameters.x.distribution", "unknown"),
         ("min: 1,", "distribution: constant, min: 1,", "parameters.x.distribution", "does not"),
         (
