@@ -281,7 +281,7 @@ spec:
 """
     imported = FILES.read_text(text, tmp_path)
     paths = [each.path for each in imported.findings if isinstance(each, Finding)]
-    assert ("spec.parameters.x.feasibleSpace.step" in paths) == is_listed
+    assert ("spec.parameters.0.feasibleSpace.step" in paths) == is_listed
     data = imported.studies[0].data
     kept = exporter.write(load(data), "katib").document["spec"]["parameters"]
     assert kept == [{"name": "x", "parameterType": "int", "feasibleSpace": space}]
