@@ -135,7 +135,7 @@ class ExperimentReader(DocumentReader):
     def _steps(self, algorithm: str) -> None:
         """Report steps that mean something else to an algorithm."""
         for entry in self._spec.maps("parameters", "name"):
-            found = self._data["parameters"].get(entry.identity, {})
+            found = self._data["parameters"].get(str(entry.identity), {})
             if "step" in found and (
                 obstacle := step_obstacle(found["min"], found["max"], found["step"], algorithm)
             ):
