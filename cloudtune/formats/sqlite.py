@@ -25,6 +25,14 @@ _STEPS = 10_000_000
 _STEPS_PER_BYTE = 100
 """Chosen: operations of SQLite's virtual machine while one file is read, at most. A reader needs
 less than one for each byte; a second has about fifty million."""
+_UNSAFE = (
+    "SELECT type || ' ' || name FROM sqlite_master WHERE type = 'view' "
+    "OR sql LIKE 'create virtual%' LIMIT 1",
+    "SELECT 'table ' || t.name FROM sqlite_master AS t, pragma_table_xinfo(t.name) "
+    "WHERE t.type = 'table' AND hidden = 2 LIMIT 1",  # columns that are computed when they are read
+)
+"""What runs expressions of the file on reading. Triggers and stored columns, as MLflow 3 has them,
+do so on writing only."""
 _INTERVAL = 100_000
 """Operations between two checks of the limit and for Ctrl-C."""
 ERRORS = (sqlite3.Error, ValueError, OverflowError, MemoryError)
@@ -97,10 +105,7 @@ class Database:
             connection.set_progress_handler(self._count, _INTERVAL)
             for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON"):
                 connection.execute(f"PRAGMA {pragma}")
-            unsafe = connection.execute(
-                "SELECT type || ' ' || name FROM sqlite_master WHERE type IN ('view', 'trigger') "
-                "OR sql LIKE 'create virtual%' OR sql LIKE '%generated always%' LIMIT 1"
-            ).fetchone()
+            unsafe = next(filter(None, (connection.execute(q).fetchone() for q in _UNSAFE)), None)
         except BaseException:
             connection.close()
             raise

@@ -7,8 +7,10 @@ dbmodels/models.py; the tables have not changed since 1.11), read 2026-11-27.
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -260,12 +262,17 @@ class SqliteStore(Store):
         for id_, key, value, time, step, is_nan in select(
             "key, value, timestamp, step, is_nan", table
         ):
-            number = float("nan") if is_nan else float(value)
+            number = float("nan") if is_nan else _unbounded(float(value))
             found[id_].points.append((str(key), number, float(time), int(step)))
         yield from (found[id_] for id_ in page if id_ in found)
 
     def _read(self) -> _Reading:
         return _Reading(self._path)
+
+
+def _unbounded(number: float) -> float:
+    """Return an infinite number that a database of MLflow has as the largest finite one."""
+    return math.copysign(math.inf, number) if abs(number) == sys.float_info.max else number
 
 
 class _Reading:
@@ -334,9 +341,9 @@ class ClientStore(Store):
         for name, value in data.metrics.items():
             if with_points:  # one request for each metric: the API has no other way
                 history = self._call("get_metric_history", info.run_id, name)
-                found.points += [(name, m.value, m.timestamp, m.step) for m in history]
+                found.points += [(name, _unbounded(m.value), m.timestamp, m.step) for m in history]
             else:
-                found.points.append((name, value, 0.0, 0))
+                found.points.append((name, _unbounded(value), 0.0, 0))
         return found
 
     def _pages(self, method: str, *args: Any) -> Iterator[Any]:

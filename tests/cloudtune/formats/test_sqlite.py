@@ -66,9 +66,9 @@ Read = Callable[[str, Path], None]
             "ALTER TABLE {0} RENAME TO t; CREATE VIEW {0} AS " + ENDLESS + " * FROM n, t",
             "(view|table)",
         ),
-        ("CREATE TRIGGER evil AFTER INSERT ON {0} BEGIN SELECT 1; END", "trigger evil"),
         ("CREATE VIRTUAL TABLE evil USING fts5(a)", "table evil"),
         ("CREATE TABLE evil (a, b GENERATED ALWAYS AS (hex(zeroblob(a))) VIRTUAL)", "table evil"),
+        ("CREATE TABLE evil (a, b AS (hex(zeroblob(a))))", "table evil"),
     ],
 )
 def test_what_could_run_code_is_refused(
@@ -82,6 +82,22 @@ def test_what_could_run_code_is_refused(
         db.executescript(change.format(table))
     with pytest.raises(UsageError, match=rf"its {what}.*could run code"):
         read(tool, path)
+
+
+@READS
+def test_what_runs_on_writing_only_is_read(
+    tmp_path: Path, tool: str, create: Create, read: Read
+) -> None:
+    path = tmp_path / "x.db"
+    create(path)
+    with closing(sqlite3.connect(path)) as db:  # both as MLflow 3.17 creates them
+        db.executescript(
+            "CREATE TABLE secrets (id, name);"
+            "CREATE TRIGGER prevent_secrets_aad_mutation BEFORE UPDATE ON secrets FOR EACH ROW "
+            "WHEN OLD.id != NEW.id BEGIN SELECT RAISE(ABORT, 'immutable'); END;"
+            "CREATE TABLE spans (a BIGINT, b BIGINT GENERATED ALWAYS AS (a - 1) STORED);"
+        )
+    read(tool, path)
 
 
 @READS

@@ -267,7 +267,8 @@ INSERT INTO runs VALUES ('p', 'parent', 'FINISHED', 1000000, 9000000, 'active', 
 INSERT INTO tags SELECT 'mlflow.parentRunId', 'p', run_uuid FROM runs WHERE run_uuid != 'p';
 INSERT INTO params VALUES ('lr', '0.1', 'a'), ('lr', '0.10', 'b'), ('n', '4', 'a'), ('n', '5', 'b');
 INSERT INTO metrics VALUES ('loss', 3, 2000500, 'a', 0, 0), ('loss', 2, 2000600, 'a', 0, 0),
-  ('loss', 0, 2000700, 'a', 0, 1), ('loss', 1, 3000500, 'b', 7, 0);
+  ('loss', 0, 2000700, 'a', 0, 1), ('loss', 1, 3000500, 'b', 7, 0),
+  ('loss', 1.7976931348623157e308, 3000600, 'b', 8, 0);
 INSERT INTO latest_metrics VALUES ('loss', 0, 2000700, 0, 1, 'a'), ('loss', 1, 3000500, 7, 0, 'b');
 """
 
@@ -286,6 +287,7 @@ def test_mlflow_in_a_database(tmp_path: Path) -> None:
     assert steps == [(1, "3.0", 2000.5), (2, "2.0", 2000.6), (3, "nan", 2000.7)]
     assert (second.state, second.started, second.ended) == ("cancelled", 3000.0, None)
     assert second.measurements[0].step == 7
+    assert second.measurements[1].metrics == {"loss": float("inf")}  # a database has no infinity
     assert "1 run that never started" in str(run.findings[0])
 
 
