@@ -105,13 +105,15 @@ class Database:
             connection.set_progress_handler(self._count, _INTERVAL)
             for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON"):
                 connection.execute(f"PRAGMA {pragma}")
-            unsafe = next(filter(None, (connection.execute(q).fetchone() for q in _UNSAFE)), None)
+            unsafe: list[tuple[str]] = []
+            for query in _UNSAFE:
+                unsafe = unsafe or connection.execute(query).fetchall()
         except BaseException:
             connection.close()
             raise
         if unsafe:
             connection.close()
-            raise sqlite3.DatabaseError(f"its {unsafe[0]} could run code")
+            raise sqlite3.DatabaseError(f"its {unsafe[0][0]} could run code")
         return connection
 
     def _count(self) -> bool:
