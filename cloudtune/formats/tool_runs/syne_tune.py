@@ -118,6 +118,8 @@ class _Experiment:
             findings.append(Finding("dropped", "trials", text))
         derived = space.derive()
         objectives = choose_objectives(choice, self._objectives(), metrics, "Syne Tune")
+        if len(objectives) == 1:  # as best_config() of Syne Tune does
+            objectives = [{**objectives[0], "select": "best"}]
         name = self._folder.path.name
         start = to_time(self._metadata.get("st_tuner_start_timestamp")) or to_time(
             self._metadata.get("st_tuner_creation_timestamp")

@@ -176,16 +176,19 @@ def _trial(number: int, row: Row, space: DerivedSpace) -> Trial:
 
 
 def _measurements(row: Row) -> Iterator[Measurement]:
-    """Yield the history, and the summary's metrics that are not in it."""
-    step, seen = 0, set[str]()
+    """Yield the history, and what the summary has instead of its last values.
+
+    W&B's API returns a sample of a long history, and a script can change the summary.
+    """
+    step, last_values = 0, dict[str, float]()
     for index, values in enumerate(row.history, start=1):
         if metrics := to_metrics(numbers(values)):
             own = to_step(values.get("_step"))
             step = index if own is None else own
-            seen |= metrics.keys()
+            last_values |= metrics
             yield Measurement(step, metrics, _time(values.get("_timestamp")))
     summary = to_metrics(numbers(row.summary))
-    if rest := {name: value for name, value in summary.items() if name not in seen}:
+    if rest := {n: x for n, x in summary.items() if repr(last_values.get(n)) != repr(x)}:
         own = to_step(row.summary.get("_step"))
         last = max(step, 1) if own is None else max(own, step)
         yield Measurement(last, rest, _time(row.summary.get("_timestamp")))

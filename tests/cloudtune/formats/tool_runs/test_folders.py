@@ -158,7 +158,8 @@ def test_syne_tune(unpack: Unpack) -> None:
     assert (dump["width"]["min"], dump["width"]["max"], dump["width"]["type"]) == (8, 64, "int")
     assert dump["act"]["values"] == ["relu", "tanh"]
     assert run.study.constants == {"epochs": 9}
-    assert [(each.metric, each.goal) for each in run.study.objectives] == [("loss", "minimize")]
+    (objective,) = run.study.objectives
+    assert (objective.metric, objective.goal, objective.select) == ("loss", "minimize", "best")
     assert [trial.state for trial in trials] == [
         *("completed", "completed", "completed", "failed", "failed"),
         *("stopped_early", "stopped_early", "cancelled", "cancelled"),

@@ -180,7 +180,7 @@ def test_a_history_is_the_curve(tmp_path: Path) -> None:
     assert steps == [
         (0, "{'loss': 2.0}", 1.7e9),
         (5, "{'loss': nan}", None),
-        (9, "{'acc': 2.0}", None),
+        (9, "{'loss': 1.0, 'acc': 2.0}", None),  # a history is a sample; the summary counts
     ]
 
 
