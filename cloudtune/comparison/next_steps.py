@@ -14,6 +14,7 @@ from cloudtune.comparison.groups import Group
 from cloudtune.comparison.rerun_command import rerun_command, run_command
 from cloudtune.errors import CloudtuneError
 from cloudtune.fitting.capabilities import ModeCapabilities
+from cloudtune.results.events import COUNTED_STATES
 from cloudtune.results.failure import is_code_mistake
 from cloudtune.results.model import StudyResult, Trial, encode_json, job_state, script_values
 from cloudtune.study.arguments import script_arguments, takes_arguments
@@ -105,7 +106,7 @@ def resume_past_failures(job: StudyResult) -> str | None:
     """
     if job_state(job) != "failed" or "max_failed_trials" not in job.reason:
         return None
-    counted = sum(t.state in {"completed", "stopped_early", "failed"} for t in job.trials)
+    counted = sum(t.state in COUNTED_STATES for t in job.trials)
     tolerated = f"limits.max_failed_trials={max(2 * counted, 10)}"
     return shlex.join(["cloudtune", "resume", job.run, "--set", tolerated])
 

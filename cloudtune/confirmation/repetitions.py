@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cloudtune.confirmation.confidence_sequence import mean
 from cloudtune.confirmation.decision import MIN_SEEDS
-from cloudtune.results.events import FINAL_STATES
+from cloudtune.results.events import COUNTED_STATES, MEASURED_STATES
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.study.confirmation import Candidate, Confirmation
 from cloudtune.study.search_space import assignment_key
@@ -30,8 +30,9 @@ def shortage(result: StudyResult, plan: Confirmation, least: int) -> str:
 
 def ended_seeds(result: StudyResult, candidate: Candidate) -> int:
     """Return with how many seeds a candidate has run to an end, whether it failed or not."""
-    ended = FINAL_STATES - {"cancelled"}
-    return len({t.seed for t in result.trials if t.state in ended and repeats(t, candidate)})
+    return len(
+        {t.seed for t in result.trials if t.state in COUNTED_STATES and repeats(t, candidate)}
+    )
 
 
 def measured_trials(result: StudyResult, candidate: Candidate) -> list[Trial]:
@@ -40,7 +41,7 @@ def measured_trials(result: StudyResult, candidate: Candidate) -> list[Trial]:
     return [
         replace(trial, metrics={**trial.metrics, metric: trial.objective[0]})
         for trial in result.trials
-        if trial.state in {"completed", "stopped_early"}
+        if trial.state in MEASURED_STATES
         and trial.objective is not None
         and repeats(trial, candidate)
     ]

@@ -6,7 +6,7 @@ failures it tolerates.
 
 from __future__ import annotations
 
-from cloudtune.results.events import Ended, Outcome
+from cloudtune.results.events import MEASURED_STATES, Ended, Outcome
 from cloudtune.results.failure import failure_cause
 from cloudtune.results.trials import Trials
 from cloudtune.study.quantities import format_count
@@ -41,7 +41,7 @@ class CircuitBreaker:
 
     def add(self, event: Ended) -> None:
         """Count an end, other than ``cancelled``; the trials already include it."""
-        if event.state in {"completed", "stopped_early", "pending"}:
+        if event.state in MEASURED_STATES | {"pending"}:
             self._armed = False
         is_lost = event.reason.endswith((GONE, STOPPED_ELSEWHERE))
         if not self._armed or event.state != "failed" or is_lost:

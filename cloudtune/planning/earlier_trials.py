@@ -10,7 +10,7 @@ from cloudtune.errors import CloudtuneError
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.provider.plan import Plan
-from cloudtune.results.events import Ended, Started
+from cloudtune.results.events import MEASURED_STATES, Ended, Started
 from cloudtune.results.run_time import RunTime
 
 _RUNS = 20
@@ -84,7 +84,7 @@ def _basis(ledger: Ledger, record: RunRecord, job: JobRecord) -> Basis | None:
             start = starts.pop(event.number)
             seconds[event.number] = seconds.get(event.number, 0.0) + start.ran
             waits[event.number] = waits.get(event.number, 0.0) + start.waited
-            if event.state in {"completed", "stopped_early"}:
+            if event.state in MEASURED_STATES:
                 completed.add(event.number)
     if not completed:
         return None

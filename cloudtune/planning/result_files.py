@@ -17,7 +17,7 @@ from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.planning.table_rows import Row, TrialKey, read_rows, trial_key
 from cloudtune.provider.facts import Parent
-from cloudtune.results.events import TrialState
+from cloudtune.results.events import MEASURED_STATES, TrialState
 from cloudtune.results.objective import objective_values
 from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.map_values import MapValue, plain_values
@@ -53,7 +53,7 @@ _OWN = frozenset(
     }
 )
 """The columns of cloudtune's tables that say nothing to a search."""
-_UNFINISHED = {*get_args(TrialState)} - {"completed", "stopped_early"}
+_UNFINISHED = {*get_args(TrialState)} - MEASURED_STATES
 _UNFINISHED_ELSEWHERE = {"fail", "pruned", "running", "waiting", "error", "pending", "killed"}
 """States in the tables of other tools, such as Optuna and Ray, in lower case."""
 _BOOLS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

@@ -124,6 +124,7 @@ def _job_trials(
 ) -> list[tuple[TrialKey | None, Parent]]:
     from cloudtune.ledger.reader import read_job
     from cloudtune.planning.table_rows import trial_key
+    from cloudtune.results.events import MEASURED_STATES
     from cloudtune.results.objective import objective_values
     from cloudtune.study.constraints import outcome_constraints, outcome_margins
 
@@ -133,7 +134,7 @@ def _job_trials(
         values = objective_values(study, [m.metrics for m in trial.measurements])
         margins = outcome_margins(constraints, trial.parameters, trial.metrics)
         is_broken = any(margin > 0 for margin in margins)
-        if trial.state not in {"completed", "stopped_early"} or is_broken or values is None:
+        if trial.state not in MEASURED_STATES or is_broken or values is None:
             continue
         key = trial_key(record.id, job.provider, trial.number, trial.parameters)
         found.append((trial.resource or 0, key, Parent(trial.parameters, values, name)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from cloudtune.errors import UsageError
 from cloudtune.launcher.metrics import MISREADS
-from cloudtune.results.events import TrialState
+from cloudtune.results.events import MEASURED_STATES, TrialState
 from cloudtune.results.failure import explain_failure, failure_cause
 from cloudtune.results.model import StudyResult, Trial
 
@@ -58,8 +58,9 @@ def count_states(trials: Iterable[Trial]) -> dict[TrialState, int]:
 
 def equal_results(trials: Iterable[Trial]) -> str:
     """Return that all trials measured the same although they differ; empty if they did not."""
-    states = {"completed", "stopped_early"}
-    measured = [each for each in trials if each.objective is not None and each.state in states]
+    measured = [
+        each for each in trials if each.objective is not None and each.state in MEASURED_STATES
+    ]
     results = {trial.objective for trial in measured}
     assignments = {tuple(sorted(trial.parameters.items())) for trial in measured}
     if len(results) != 1 or len(measured) < _MIN_EQUAL or len(assignments) < _MIN_EQUAL:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 from cloudtune.common.display import Displayable
 from cloudtune.diagnostics import Finding
-from cloudtune.results.events import RunJobState, TrialState
+from cloudtune.results.events import MEASURED_STATES, RunJobState, TrialState
 from cloudtune.study.confirmation import Confirmation
 from cloudtune.study.schema import Mode
 from cloudtune.study.search_space import Value
@@ -289,7 +289,7 @@ def is_candidate(trial: Trial) -> bool:
 
     It has completed, or was stopped early.
     """
-    has_ended = trial.state in {"completed", "stopped_early"}
+    has_ended = trial.state in MEASURED_STATES
     return has_ended and trial.objective is not None and not trial.broken
 
 

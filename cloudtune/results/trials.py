@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cloudtune.results.events import UNKNOWN_TIME, Ended, Event, Measured, Started
+from cloudtune.results.events import MEASURED_STATES, UNKNOWN_TIME, Ended, Event, Measured, Started
 from cloudtune.results.model import Measurement, Trial
 from cloudtune.results.objective import (
     complete_objective,
@@ -71,7 +71,7 @@ class Trials:
         builder = self._builders[number]
         if builder.trial is None:
             builder.trial = builder.build()
-            if self._constraints and builder.trial.state in {"completed", "stopped_early"}:
+            if self._constraints and builder.trial.state in MEASURED_STATES:
                 builder.trial = replace(builder.trial, broken=self.broken(number))
         return builder.trial
 

@@ -18,6 +18,7 @@ from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
+from cloudtune.results.events import COUNTED_STATES, MEASURED_STATES
 from cloudtune.results.model import Trial
 from cloudtune.runs.reached_limits import ended_by_limit, raise_limit
 from cloudtune.study.quantities import format_count
@@ -28,8 +29,6 @@ from cloudtune.study.validation.proposal import check_proposal
 MAX_WHY = 10_000
 """Characters of a reason."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_MEASURED = frozenset({"completed", "stopped_early"})
-_ENDED = _MEASURED | {"failed"}
 _POLL_SECONDS = 0.1
 _LOCK_FILE = "proposing"
 _LOCK_SECONDS = 0.01
@@ -53,7 +52,7 @@ class Proposed:
     @property
     def has_ended(self) -> bool:
         """Whether the trial has its result."""
-        return self.trial is not None and self.trial.state in _ENDED
+        return self.trial is not None and self.trial.state in COUNTED_STATES
 
 
 def propose(
@@ -99,7 +98,7 @@ def propose(
             started = {trial.proposal for trial in trials}
             waiting = [each for each in proposals if each.id not in started]
             proposal = _find_same(trials, waiting, assignment, plan.fitted.study.strategy)
-            if isinstance(proposal, Trial) and proposal.state in _MEASURED:
+            if isinstance(proposal, Trial) and proposal.state in MEASURED_STATES:
                 id_ = proposal.proposal or ""
                 return Proposed(record.id, job.provider, id_, proposal, is_running)
             record = ledger.run(record.id)
@@ -211,7 +210,7 @@ def _find_same(
         and trial.number not in replaced
         and assignment_key(trial.parameters) == known
     ]
-    measured = {"completed"} if strategy.name == "hyperband" else _MEASURED
+    measured = {"completed"} if strategy.name == "hyperband" else MEASURED_STATES
     for states in (measured, {"running", "waiting", "pending"}, {"cancelled"}):
         if match := [trial for trial in same if trial.state in states]:
             return match[-1]  # a cancelled one is repeated

@@ -12,7 +12,7 @@ from cloudtune.confirmation.decision import (
     are_repetitions_equal,
     open_candidates,
 )
-from cloudtune.results.events import FINAL_STATES, SearchEvent
+from cloudtune.results.events import COUNTED_STATES, FINAL_STATES, SearchEvent
 from cloudtune.search.history import History, TrialRecord
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.study.confirmation import Confirmation
@@ -75,8 +75,7 @@ class ConfirmSearch(Strategy):
         without = Counter(
             candidate
             for (_, candidate), trial in trials.items()
-            if trial.state in FINAL_STATES - {"cancelled"}
-            and self._history.final_objective(trial) is None
+            if trial.state in COUNTED_STATES and self._history.final_objective(trial) is None
         )
         return [without[candidate] for candidate in range(len(self._plan.candidates))]
 

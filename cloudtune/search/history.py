@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cloudtune.results.events import Measured, SearchEvent, Started, TrialState
+from cloudtune.results.events import MEASURED_STATES, Measured, SearchEvent, Started, TrialState
 from cloudtune.results.objective import (
     constrained_metrics,
     objective_values,
@@ -79,7 +79,7 @@ class History:
 
     def final_objective(self, trial: TrialRecord) -> tuple[float, ...] | None:
         """Return the objective values of a completed or early-stopped trial, else None."""
-        if trial.state not in {"completed", "stopped_early"}:
+        if trial.state not in MEASURED_STATES:
             return None
         return self.objective(trial)
 
@@ -90,7 +90,7 @@ class History:
         all, it says nothing, as any other failed one. Without constraints, there are no margins.
         """
         ran_out = trial.state == "failed" and trial.out_of_memory
-        has_result = trial.state in {"completed", "stopped_early"} or ran_out
+        has_result = trial.state in MEASURED_STATES or ran_out
         if not self.constraints or not has_result:
             return None
         metrics, values = selected_values(self._study, trial.measurements)

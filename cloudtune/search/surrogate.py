@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
+from cloudtune.results.events import MEASURED_STATES
 from cloudtune.results.model import Trial
 from cloudtune.results.objective import constrained_metrics
 from cloudtune.search.axes import build_axes
@@ -300,7 +301,7 @@ def fit_surrogate(
     encoding = Encoding(build_axes(space))
     known: list[tuple[Trial, Rows]] = []
     for trial in trials:
-        is_measured = trial.state in {"completed", "stopped_early"} and trial.objective is not None
+        is_measured = trial.state in MEASURED_STATES and trial.objective is not None
         if is_measured and all(map(math.isfinite, trial.objective or ())):
             row = _encode(encoding, space, trial.parameters)
             if row is not None and len(row):

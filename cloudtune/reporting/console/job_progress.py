@@ -17,14 +17,22 @@ from cloudtune.reporting.phrases import (
     format_seconds,
 )
 from cloudtune.reporting.sanitize import sanitize_line
-from cloudtune.results.events import Ended, Event, Outcome, Running, Started, Waiting
+from cloudtune.results.events import (
+    COUNTED_STATES,
+    FINAL_STATES,
+    Ended,
+    Event,
+    Outcome,
+    Running,
+    Started,
+    Waiting,
+)
 from cloudtune.results.model import Trial, best_trial
 from cloudtune.results.outcomes import describe_broken
 from cloudtune.results.trials import Trials
 from cloudtune.study.expected_trials import expected_trials
 from cloudtune.study.quantities import format_count
 
-_DONE = {"completed", "stopped_early", "failed"}
 """The states of trials that count toward the total."""
 
 
@@ -71,7 +79,7 @@ class JobProgress:
     @property
     def done(self) -> int:
         """The number of ended trials that count; in managed mode, cancelled trials count, too."""
-        counted = _DONE | {"cancelled"} if self.plan.mode == "managed" else _DONE
+        counted = FINAL_STATES if self.plan.mode == "managed" else COUNTED_STATES
         return sum(self.counts[state] for state in counted)
 
     @property
@@ -128,7 +136,7 @@ class JobProgress:
         self.waiting.pop(event.number, None)
         self.counts[event.state] += 1
         self.first_with.setdefault(trial.reason, event.number)
-        if event.state in _DONE:
+        if event.state in COUNTED_STATES:
             self._total_seconds += trial.seconds or 0.0
             self._timed_trials += 1
         return self._is_best(trial)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cloudtune.engine.job_emulator import EMULATOR_ENDED
 from cloudtune.engine.job_limits import limit_of
 from cloudtune.reporting.sanitize import sanitize_line
-from cloudtune.results.events import changed_since
+from cloudtune.results.events import COUNTED_STATES, changed_since
 from cloudtune.results.model import job_state
 from cloudtune.results.objective import MISSING_METRIC
 from cloudtune.study.expected_trials import expected_trials
@@ -25,7 +25,7 @@ def allows_more(result: StudyResult) -> bool:
 
 
 def _counted(result: StudyResult) -> int:
-    return sum(t.state in {"completed", "stopped_early", "failed"} for t in result.trials)
+    return sum(t.state in COUNTED_STATES for t in result.trials)
 
 
 def continuation_hints(result: StudyResult) -> list[str]:

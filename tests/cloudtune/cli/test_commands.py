@@ -15,11 +15,12 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from cloudtune.ledger.record_table import write_record_checksum
+from cloudtune.results.events import JobState
 from tests.cloudtune.cli.conftest import Cloudtune
 
 SCRIPT = """\
@@ -468,6 +469,11 @@ def test_status_lists_the_last_runs_and_filters_them(cloudtune: Cloudtune, tmp_p
     assert "contradicts" in cloudtune("status", "--all", "--last", "3", code=1).stderr
     run = json.loads(cloudtune("status", "--json").stdout)[0]["run"]
     assert "do not apply" in cloudtune("status", run, "--state", "failed", code=1).stderr
+
+
+def test_status_filters_by_each_state(cloudtune: Cloudtune) -> None:
+    words = re.findall(r"\w+", cloudtune("status", "--help").stdout)
+    assert {*get_args(JobState), "refused", "interrupted", "damaged"} <= {*words}
 
 
 def test_watch_on_a_run_that_has_ended_prints_its_summary(cloudtune: Cloudtune) -> None:
