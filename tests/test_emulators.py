@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import stat
+from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from cloudtune.emulation.faults import CallEffect, TrialEffect
 from cloudtune.emulation.process import IN_USE
+from cloudtune.emulator_kit import App
 from tests.emulator_forks import ForkedEmulator
 from tests.emulator_server import Served
 from tests.providers import EMULATED
@@ -60,3 +64,18 @@ def test_a_wrong_fault_plan_is_reported_at_once(name: str, tmp_path: Path) -> No
     code, errors = refused(name, tmp_path / "emulator", "--faults", str(plan))
     assert code == 1
     assert f"{plan}:2: faults.0.operation" in errors
+
+
+@pytest.mark.parametrize("name", EMULATED)
+def test_each_effect_on_a_call_is_an_error_of_the_service(name: str) -> None:
+    apps = vars(import_module(f"cloudtune_{name}.emulator.app")).values()
+    kinds = [each for each in apps if isinstance(each, type) and issubclass(each, App)]
+    (app,) = [each for each in kinds if each is not App]
+    without = {"crash", "deny", "lose_response"}
+    assert app.FAULTS.keys() == {*get_args(CallEffect)} - without
+
+
+def test_each_effect_is_on_the_page_of_emulators() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "emulators.md").read_text("utf-8")
+    effects = (*get_args(CallEffect), *get_args(TrialEffect))
+    assert [each for each in effects if f"`{each}`" not in page] == []
