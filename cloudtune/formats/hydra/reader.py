@@ -47,8 +47,7 @@ class SweeperReader(DocumentReader):
         if "custom_search_space" in sweeper:
             reason = "kept for Hydra: code adds parameters, which elsewhere are not searched"
             sweeper.approximate("custom_search_space", reason)
-        defaults = self._document.peek("defaults")
-        if is_list(defaults):
+        if defaults := self._document.items("defaults"):
             self._document.put("defaults", [each for each in defaults if not _is_sampler(each)])
         return self._finish(HOME)
 
@@ -106,7 +105,7 @@ class SweeperReader(DocumentReader):
         metrics = [f"{METRIC}_{number}" for number in range(len(goals))]
         if len(goals) == 1:
             metrics = [named if isinstance(named, str) and named else METRIC]
-        if any(goal not in {"minimize", "maximize"} for goal in goals):
+        if any(str(goal) not in {"minimize", "maximize"} for goal in goals):
             sweeper.mistake("direction", f"must be minimize or maximize, not {value!r}")
             return
         self._set_objectives(metrics, goals, sweeper.at("direction"))

@@ -47,6 +47,10 @@ FILES = {
         TESTS / "cloudtune_watson" / "native" / f"{name}.json"
         for name in ("xgboost", "tpe", "hyperband", "grid", "bayesian")
     ],
+    "hydra": [
+        FORMATS / "hydra" / f"{name}.yaml"
+        for name in ("sphere", "grid", "log", "several", "older", "template")
+    ],
     "vizier": [
         FORMATS / "vizier" / f"{name}.json"
         for name in ("external", "conditional", "numbers", "vertex-vizier")
@@ -97,7 +101,7 @@ def replaced(document: Any, keys: Sequence[str | int], value: Any) -> Any:
     return changed
 
 
-@pytest.mark.parametrize("name", sorted(FILES))
+@pytest.mark.parametrize("name", sorted(registry.all_formats()))
 def test_an_odd_value_never_fails_without_a_message(name: str) -> None:
     found = registry.get(name)
     for path in FILES[name]:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cloudtune.conversion import exporter, importer
+from cloudtune.conversion.registry import all_formats
 from cloudtune.study.loader import load
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True)
@@ -77,6 +78,7 @@ ALMOST_SHORT_LOGARITHM: dict[str, Any] = {
     "strategy": {"name": "bayesian"},
     "limits": {"max_trials": 1, "parallel_trials": 1},
 }
+DIALECTS = sorted(name for name, each in all_formats().items() if each.dialect())
 LINEAR_INTEGERS = {"ibm-experiments", "watson"}
 """The formats whose integers have no log scale."""
 WITHOUT_PARALLELISM = {"ibm-experiments", "wandb"}
@@ -87,24 +89,7 @@ NAMING = {"ray", "syne-tune"}
 """The formats that search at random unless they name an algorithm."""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "azure",
-        "configspace",
-        "ibm-experiments",
-        "katib",
-        "nni",
-        "optuna",
-        "ray",
-        "sagemaker",
-        "syne-tune",
-        "vertex",
-        "vizier",
-        "wandb",
-        "watson",
-    ],
-)
+@pytest.mark.parametrize("name", [name for name in DIALECTS if name != "hydra"])  # has no names
 @settings(
     max_examples=30,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
