@@ -21,9 +21,9 @@ RunJobState = JobState | Literal["refused"]
 """The state of a job in a run. A refused job was never sent."""
 MEASURED_STATES: frozenset[TrialState] = frozenset(["completed", "stopped_early"])
 """The states in which a trial has ended with a result."""
-COUNTED_STATES: frozenset[TrialState] = MEASURED_STATES | {"failed"}
+COUNTED_STATES: frozenset[TrialState] = frozenset([*MEASURED_STATES, "failed"])
 """The states in which a trial has ended and counts, for example against ``max_trials``."""
-FINAL_STATES: frozenset[TrialState] = COUNTED_STATES | {"cancelled"}
+FINAL_STATES: frozenset[TrialState] = frozenset([*COUNTED_STATES, "cancelled"])
 """The states in which a trial or a job has ended. Jobs do not have ``stopped_early``."""
 
 
