@@ -12,7 +12,7 @@ from cloudtune.trial import TRIAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any, Union
 
     Value = Union[bool, int, float, str]
@@ -31,7 +31,7 @@ def command_line(
     values: Mapping[str, Value],
     paths: Mapping[str, str],
     python: str,
-    dashed: Iterable[str] = (),
+    options: Mapping[str, str] | None = None,
     *,
     switches: Mapping[str, str] | None = None,
 ) -> list[str]:
@@ -45,7 +45,7 @@ def command_line(
         values: Constants, then the active parameters, in order; maps as their texts.
         paths: The inputs.
         python: The interpreter for a script or a module.
-        dashed: The parameters that take a single dash: see `single_dash`.
+        options: The options that are not ``--name``, by name: see `option_words`.
         switches: The words for true and false of each switch without a value: see `switch_words`.
 
     Example:
@@ -69,7 +69,7 @@ def command_line(
         return [*command, *args, json.dumps(_nest(whole, appended), ensure_ascii=False)]
     reader = call.get("reader") or ""
     texts = {n: write_text(reader, v) if isinstance(v, str) else v for n, v in appended.items()}
-    return command + args + _format_arguments(style, texts, frozenset(dashed), switches)
+    return command + args + _format_arguments(style, texts, options or {}, switches)
 
 
 def environment(
@@ -207,7 +207,7 @@ def _fill_placeholders(
 
 
 def _format_arguments(
-    style: str, values: Mapping[str, Value], dashed: frozenset[str], switches: Mapping[str, str]
+    style: str, values: Mapping[str, Value], options: Mapping[str, str], switches: Mapping[str, str]
 ) -> list[str]:
     if style in ("env", "none"):
         return []
@@ -219,7 +219,7 @@ def _format_arguments(
             yes, _, no = switches[name].partition("/")
             words += filter(None, [yes if value else no])
             continue
-        flag = ("-" if name in dashed else "--") + name
+        flag = options.get(name) or "--" + name
         argument = format_value(value)
         if style == "equals" or looks_like_option(argument):
             words.append(flag + "=" + argument)

@@ -10,7 +10,7 @@ from cloudtune.launcher import CONTRACT_FILE, SEED, STUDY_FILE
 from cloudtune.launcher.call import RUN, argument_values, command_line, environment
 from cloudtune.launcher.contract import Contract, has_files, parse_flags
 from cloudtune.launcher.expressions import with_reader
-from cloudtune.launcher.options import single_dash, switch_words
+from cloudtune.launcher.options import option_words, switch_words
 from cloudtune.launcher.printed_metrics import PrintedMetrics, TrialError, compile_patterns
 from cloudtune.launcher.process import MAX_REASON_LENGTH, Launcher
 from cloudtune.launcher.restore import restore_constants, restore_values
@@ -137,12 +137,12 @@ def _launch(
     python = sys.executable
     paths = trial["inputs"]
     folder_of_code = os.getcwd()
-    dashed = single_dash(call, arguments, folder_of_code)
+    options = option_words(call, arguments, folder_of_code)
     texts = argument_values(call, arguments)
     flags = [name for name, value in texts.items() if isinstance(value, bool)]
     switches = switch_words(call, flags, folder_of_code)
     read = with_reader(call, folder_of_code)
-    words = command_line(read, arguments, paths, python, dashed, switches=switches)
+    words = command_line(read, arguments, paths, python, options, switches=switches)
     env = environment(
         os.environ, call, arguments, paths, trial_file=trial_file, package=_ROOT, seed=seed
     )

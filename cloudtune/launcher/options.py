@@ -20,28 +20,36 @@ _FLAG_CALLS = ("DEFINE_bool", "DEFINE_boolean")
 """Those of absl, which ignores the word after a flag."""
 
 
-def single_dash(call: Mapping[str, Any], names: Iterable[str], folder: str) -> list[str]:
-    """Return the names that the script expects as ``-C value`` instead of ``--C value``.
+def option_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> dict[str, str]:
+    """Return the options that the script does not name ``--name``, by parameter.
 
-    These are one-letter names that the code has in quotes only as ``-C``. The script is searched
-    first, then the other Python files of the folder.
+    These are one-letter names that the code has in quotes only as ``-C``, and names with
+    underscores that it has only as ``--n-layers``, which is also how typer writes them. The script
+    is searched first, then the other Python files of the folder; the first file with an option
+    decides.
     """
-    letters = [name for name in names if len(name) == 1]
-    if not letters or call.get("arguments", "flags") not in ("flags", "equals"):
-        return []
+    missing = [name for name in names if len(name) == 1 or "_" in name]
+    if not missing or call.get("arguments", "flags") not in ("flags", "equals"):
+        return {}
     import re
 
-    dashed: list[str] = []
+    options: dict[str, str] = {}
     for code in _source_files(call, folder):
-        for name in list(letters):
-            dashes = set(re.findall("[\"'](--?)" + re.escape(name) + "[\"'= ,/]", code))
-            if dashes:
-                letters.remove(name)
-                if dashes == {"-"}:
-                    dashed.append(name)
-        if not letters:
+        by_typer = re.search(r"^\s*(import|from)\s+typer\b", code, re.M)
+        for name in list(missing):
+            dashed = name.replace("_", "-")
+            text = re.escape(name) if len(name) == 1 else re.escape(dashed).replace("\\-", "[_-]")
+            written = set(re.findall("[\"'](--?" + text + ")[\"'= ,/]", code))
+            other = "-" + name if len(name) == 1 else "--" + dashed
+            if not written and by_typer and re.search(r"\b" + re.escape(name) + r"\s*:", code):
+                written = {other}
+            if written:
+                missing.remove(name)
+                if written == {other}:
+                    options[name] = other
+        if not missing:
             break
-    return dashed
+    return options
 
 
 def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> dict[str, str]:

@@ -21,16 +21,15 @@ def script_arguments(study: Study, values: dict[str, Value], source: str) -> lis
     Args:
         study: The study.
         values: The constants and the active parameters.
-        source: The folder of the script, whose code shows how one-letter options and switches are
-            written.
+        source: The folder of the script, whose code shows how options are written.
     """
     from cloudtune.launcher.call import argument_values, command_line
     from cloudtune.launcher.expressions import with_reader
-    from cloudtune.launcher.options import single_dash, switch_words
+    from cloudtune.launcher.options import option_words, switch_words
 
     fields = {"script", "module", "command", "arguments", "switches"}
     call = {**study.trial.model_dump(include=fields), "maps": study.maps}
-    dashed = single_dash(call, values, source)
+    options = option_words(call, values, source)
     texts = argument_values(call, values)
     flags = [name for name, value in texts.items() if isinstance(value, bool)]
     switches = switch_words(call, flags, source)
@@ -39,7 +38,7 @@ def script_arguments(study: Study, values: dict[str, Value], source: str) -> lis
     style |= {"parameters": study.argument_names, "maps": study.maps}
     words = study.trial.command or ()
     style["command"] = list(dropwhile(lambda w: not w.startswith("-") and "{{" not in w, words))
-    return command_line(style, values, _input_paths(study), "", dashed, switches=switches)
+    return command_line(style, values, _input_paths(study), "", options, switches=switches)
 
 
 def _input_paths(study: Study) -> dict[str, str]:

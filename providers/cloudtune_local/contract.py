@@ -13,7 +13,7 @@ from typing import Any
 from cloudtune import trial
 from cloudtune.launcher.call import argument_values, command_line, environment, seed_variables
 from cloudtune.launcher.expressions import with_reader
-from cloudtune.launcher.options import single_dash, switch_words
+from cloudtune.launcher.options import option_words, switch_words
 from cloudtune.launcher.values import expand_maps
 from cloudtune.provider import Json, UsageError, Value, script_modules
 from cloudtune.results import Started
@@ -86,7 +86,7 @@ class LocalContract:
         self._python_folder = _python_folder(self._python)
         self._package = _install_package(job / "python")
         names = [*request["constants"], *request["parameters"], request["resource"] or ""]
-        self._dashed = single_dash(request, names, str(self.source)) if self.source else []
+        self._options = option_words(request, names, str(self.source)) if self.source else {}
         self._spare = SpareFolders(job / "ahead", self._create)
 
     @property
@@ -168,7 +168,7 @@ class LocalContract:
         any_bool = any(isinstance(value, bool) for value in texts)
         switches = self._switches if any_bool else {}
         return command_line(
-            self._call, values, inputs, self._python, self._dashed, switches=switches
+            self._call, values, inputs, self._python, self._options, switches=switches
         )
 
     @cached_property

@@ -25,7 +25,7 @@ from cloudtune.launcher import CONTRACT_FILE, STUDY_FILE
 from cloudtune.launcher.call import command_line, environment
 from cloudtune.launcher.expressions import with_reader
 from cloudtune.launcher.numbers import parse_number
-from cloudtune.launcher.options import single_dash, switch_words
+from cloudtune.launcher.options import option_words, switch_words
 from cloudtune.launcher.restore import restore_values
 from cloudtune.launcher.values import format_value
 from cloudtune.study import search_space
@@ -405,42 +405,53 @@ def test_argparse_reads_every_value_that_a_study_accepts(
 
 
 @pytest.mark.parametrize(
-    ("code", "dashed"),
+    ("code", "options"),
     [
-        ("p.add_argument('-C', type=float)", ["C"]),
-        ('p.add_argument("--C", type=float)', []),
-        ("p.add_argument('-C', '--C')", []),
-        ("p.add_argument('-C', '--cost')", ["C"]),
-        ("x = y -C", []),
-        ("p.add_argument('-CC'); p.add_argument('-D')", []),
-        ("opts = getopt(argv, 'C:')", []),
+        ("p.add_argument('-C', type=float)", {"C": "-C"}),
+        ('p.add_argument("--C", type=float)', {}),
+        ("p.add_argument('-C', '--C')", {}),
+        ("p.add_argument('-C', '--cost')", {"C": "-C"}),
+        ("x = y -C", {}),
+        ("p.add_argument('-CC'); p.add_argument('-D')", {}),
+        ("opts = getopt(argv, 'C:')", {}),
+        ("p.add_argument('--n-layers', type=int)", {"n_layers": "--n-layers"}),
+        ("@click.option('-n', '--n-layers/--none')", {"n_layers": "--n-layers"}),
+        ("p.add_argument('--n_layers')", {}),
+        ("p.add_argument('--n_layers', '--n-layers')", {}),
+        ("x = n_layers", {}),
+        ("from typer import run\ndef main(n_layers: int): ...", {"n_layers": "--n-layers"}),
+        ("import typer\nn: int = typer.Option(..., '--n_layers')", {}),
+        ("def main(n_layers: int): ...", {}),
     ],
 )
-def test_single_dash(tmp_path: Path, code: str, dashed: list[str]) -> None:
+def test_option_words(tmp_path: Path, code: str, options: dict[str, str]) -> None:
     (tmp_path / "train.py").write_text(code)
     (tmp_path / "another.py").write_text("p.add_argument('-k')")
-    assert single_dash({"script": "train.py"}, ["C", "gamma"], str(tmp_path)) == dashed
+    names = ["C", "gamma", "n_layers"]
+    assert option_words({"script": "train.py"}, names, str(tmp_path)) == options
     none = {"script": "train.py", "arguments": "assign"}
-    assert single_dash(none, ["C"], str(tmp_path)) == []
+    assert option_words(none, names, str(tmp_path)) == {}
 
 
-def test_single_dash_searches_other_files(tmp_path: Path) -> None:
+def test_option_words_of_other_files(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import options")
-    (tmp_path / "options.py").write_text("p.add_argument('-C')")
-    assert single_dash({"module": "train"}, ["C"], str(tmp_path)) == ["C"]
+    (tmp_path / "options.py").write_text("p.add_argument('-C'); p.add_argument('--n-layers')")
+    expected = {"C": "-C", "n_layers": "--n-layers"}
+    assert option_words({"module": "train"}, ["C", "n_layers"], str(tmp_path)) == expected
 
 
-@pytest.mark.parametrize("option", ["-C", "--C"])
+@pytest.mark.parametrize("option", ["-C", "--C", "--n-layers", "--n_layers"])
 @pytest.mark.parametrize("style", ["flags", "equals"])
-def test_argparse_with_a_one_letter_option(tmp_path: Path, option: str, style: str) -> None:
+def test_argparse_with_another_option(tmp_path: Path, option: str, style: str) -> None:
+    name = option.strip("-").replace("-", "_")
     code = (
         f"import argparse\np = argparse.ArgumentParser()\np.add_argument('{option}', type=float)\n"
     )
-    (tmp_path / "train.py").write_text(code + "print(p.parse_args().C)")
+    (tmp_path / "train.py").write_text(code + f"print(p.parse_args().{name})")
     call = {"script": "train.py", "arguments": style}
     for value in (0.5, -2.0, -1e-05):
-        dashed = single_dash(call, ["C"], str(tmp_path))
-        words = command_line(call, {"C": value}, {}, sys.executable, dashed)
+        options = option_words(call, [name], str(tmp_path))
+        words = command_line(call, {name: value}, {}, sys.executable, options)
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.stdout == f"{value}\n", done.stderr
 
