@@ -33,6 +33,11 @@ services that do not unpack archives. Import os, sys, tarfile and tempfile befor
 _PROGRAM = """\
 import sys
 
+if sys.version_info < (3, 7):
+    text = "cloudtune: trials need Python 3.7 or later, and %s is %d.%d; use another image, or set"
+    text += " providers.slurm.python"
+    sys.exit(text % (sys.executable, sys.version_info[0], sys.version_info[1]))
+
 from cloudtune.launcher.main import main
 
 if __name__ == "__main__":

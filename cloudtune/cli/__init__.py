@@ -43,6 +43,10 @@ def main(args: Sequence[str] | None = None) -> None:
         code = 1
     except (click.Abort, KeyboardInterrupt):
         code = 130
+        if (args or sys.argv[1:])[:1] == ["run"] and "cloudtune.cli.runs" not in sys.modules:
+            from cloudtune.cli.messages import NOTHING_STARTED
+
+            click.echo(NOTHING_STARTED, err=True)
     except CloudtuneError as error:
         from cloudtune.cli.messages import echo_error
         from cloudtune.formats.secrets import hide_credentials

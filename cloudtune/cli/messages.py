@@ -13,6 +13,9 @@ import click
 from cloudtune.reporting.console.colors import colorize, has_color
 from cloudtune.reporting.wrapping import wrap_message
 
+NOTHING_STARTED = "interrupted; nothing was started"
+"""Printed at Ctrl-C before there is a run."""
+
 
 def echo_message(text: str, *, err: bool = False) -> None:
     """Print lines of prose. On a terminal, long lines are wrapped between words.

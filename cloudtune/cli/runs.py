@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudtune.cli.completion import complete_runs
-from cloudtune.cli.messages import echo_message, echo_summary_line, name_overrides
+from cloudtune.cli.messages import (
+    NOTHING_STARTED,
+    echo_message,
+    echo_summary_line,
+    name_overrides,
+)
 from cloudtune.cli.options import (
     emulate_option,
     examples,
@@ -90,19 +95,20 @@ def run(
 
     Ctrl-C ends the run gracefully, and `cloudtune resume` continues it.
     """
-    from cloudtune.runs.lifecycle import create
-
     words: dict[str, str] = {}
     if after:
         words = {f"warm_start.from={json.dumps(after)}": " ".join(f"--after {a}" for a in after)}
         overrides = (*overrides, *words)
-    if with_images:
-        overrides = (*overrides, *_image_overrides(on, emulate=emulate))
-    with name_overrides(words):
-        plans, is_saved = _read_plans(study, on, overrides, emulate=emulate)
-    emulation = _emulation_options(plans, speed, faults)
-    print_findings(plans, strict=strict)
-    _suggest_doctor(plans, study)
+    with resume_hint(None):
+        from cloudtune.runs.lifecycle import create
+
+        if with_images:
+            overrides = (*overrides, *_image_overrides(on, emulate=emulate))
+        with name_overrides(words):
+            plans, is_saved = _read_plans(study, on, overrides, emulate=emulate)
+        emulation = _emulation_options(plans, speed, faults)
+        print_findings(plans, strict=strict)
+        _suggest_doctor(plans, study)
     new = partial(
         create,
         plans,
@@ -243,17 +249,19 @@ def _suggest_doctor(plans: list[Plan], study: str) -> None:
 
 
 @contextmanager
-def resume_hint(run_id: str) -> Generator[None]:
-    """Print how to resume a run if Ctrl-C comes before the run handles it."""
+def resume_hint(run_id: str | None) -> Generator[None]:
+    """Print how to resume a run if Ctrl-C comes before the run handles it, or exists."""
     try:
         yield
     except KeyboardInterrupt:
         from cloudtune.errors import CloudtuneError
         from cloudtune.ledger.ledger import Ledger
 
+        hint = NOTHING_STARTED
         with suppress(CloudtuneError), Ledger() as ledger:
-            if ledger.has_run(run_id):
-                click.echo(f"interrupted; resume with: cloudtune resume {run_id}", err=True)
+            if run_id and ledger.has_run(run_id):
+                hint = f"interrupted; resume with: cloudtune resume {run_id}"
+        click.echo(hint, err=True)
         raise
 
 

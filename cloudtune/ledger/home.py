@@ -48,6 +48,15 @@ def state_folder(start: Path | None = None) -> Path:
     return own
 
 
+def unusable_message(folder: Path, error: Exception) -> str:
+    """Return why a state folder cannot be used, and what to do about it."""
+    reason = error.strerror if isinstance(error, OSError) else error
+    message = f"cannot use the state folder {folder}: {reason}"
+    if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        message += "; set CLOUDTUNE_HOME to a folder that you can write"
+    return message
+
+
 def ledger_file(folder: Path) -> Path:
     """Return the file of the ledger in a state folder; it may not exist."""
     return folder / "ledger.db"

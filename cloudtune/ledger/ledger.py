@@ -34,6 +34,7 @@ from cloudtune.ledger.home import (
     no_runs_message,
     state_folder,
     subfolder,
+    unusable_message,
 )
 from cloudtune.ledger.record_table import (
     DamagedRecordError,
@@ -98,8 +99,7 @@ class Ledger:
                 if in_memory := not is_current(self._db):
                     self._db = copy_to_memory(self._db)
         except (OSError, sqlite3.Error) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise LedgerError(f"cannot use the state folder {folder}: {reason}") from error
+            raise LedgerError(unusable_message(folder, error)) from error
         try:
             with ledger_errors(self._path):
                 if new:

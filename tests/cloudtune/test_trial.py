@@ -720,6 +720,16 @@ def test_launcher_reads_arguments(tmp_path: Path, words: list[str]) -> None:
     ), done.stderr
 
 
+def test_the_program_needs_python_3_7(tmp_path: Path) -> None:
+    (tmp_path / PROGRAM).write_bytes(launcher_program()[PROGRAM])
+    old = f"import sys; sys.version_info = (3, 6, 8); exec(open({PROGRAM!r}).read())"
+    command = [sys.executable, "-S", "-c", old]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "trials need Python 3.7 or later, and" in done.stderr
+    assert "is 3.6; use another image, or set providers.slurm.python" in done.stderr
+
+
 @pytest.mark.parametrize("start", [["-m", "cloudtune.launcher.main"], [PROGRAM]])
 def test_launcher_follows_the_contract_next_to_it(tmp_path: Path, start: list[str]) -> None:
     write_files(tmp_path, launcher_program())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -686,3 +687,26 @@ def test_logs_follows_a_trial_until_it_ends(cloudtune: Cloudtune, tmp_path: Path
     followed = cloudtune("logs", "--follow", "1").stdout
     assert followed == "".join(f"step {n} é\n" for n in range(5)) + "val: 1\n"
     assert cloudtune("logs", "--follow", "1").stdout == followed
+
+
+@pytest.mark.parametrize("where", ["cli.runs._read_plans", "runs.lifecycle.create"])
+def test_ctrl_c_before_there_is_a_run(
+    cloudtune: Cloudtune, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def interrupt(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"cloudtune.{where}", interrupt)
+    done = cloudtune("run", "study.yaml", code=130)
+    assert done.stderr == "interrupted; nothing was started\n"
+
+
+def test_a_state_folder_that_cannot_be_written(
+    cloudtune: Cloudtune, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_folder: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("cloudtune.ledger.ledger.create_state_folder", refuse)
+    message = cloudtune("run", "study.yaml", code=1).stderr
+    assert "/.cloudtune: Permission denied; set CLOUDTUNE_HOME to a folder that" in message
