@@ -1,7 +1,7 @@
 """Files that cloudtune's own commands write, such as results and reports next to a study.
 
-They may be in the source folder, but they do not make the code of two runs different. Their paths
-are in the file ``outputs`` of the state folder, one per line.
+They may be in the source folder, but they do not make the code of two runs different. Reports and
+logs are not part of it. The paths are in the file ``outputs`` of the state folder, one per line.
 """
 
 from __future__ import annotations
@@ -63,10 +63,31 @@ def unhashed_files(source: Path, names: Sequence[str], study_file: str | None) -
     if study_file:
         paths.add(os.path.abspath(study_file))  # noqa: PTH100
         paths |= _studies(Path(study_file).parent)
-    folder = os.path.abspath(source)  # noqa: PTH100
-    inside = {os.path.relpath(path, folder) for path in map(os.path.realpath, paths)}
-    inside |= {os.path.relpath(path, folder) for path in paths}
+    inside = _inside(source, paths)
     return tuple(name for name in names if name in inside or _is_log(source / name))
+
+
+_UNREAD_SUFFIXES = {".html", ".md", ".log", ".out"}
+
+
+def without_reports(source: Path, names: Sequence[str]) -> list[str]:
+    """Return the files of a source without the reports and logs that cloudtune's commands wrote.
+
+    Other outputs stay, such as results, since a script may read them.
+    """
+    inside = _inside(source, _recorded(state_folder()) | _redirections())
+
+    def is_report(name: str) -> bool:
+        is_unread = Path(name).suffix in _UNREAD_SUFFIXES
+        return is_unread and (name in inside or _is_log(source / name))
+
+    return [name for name in names if not is_report(name)]
+
+
+def _inside(source: Path, paths: set[str]) -> set[str]:
+    """Return paths relative to the source folder, also those to which links lead."""
+    folder = os.path.abspath(source)  # noqa: PTH100
+    return {os.path.relpath(each, folder) for each in {*paths, *map(os.path.realpath, paths)}}
 
 
 def _is_log(path: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from cloudtune.bundle.files import find_credentials, list_files, outside_links
 from cloudtune.errors import LockError
 from cloudtune.ledger.home import state_folder
-from cloudtune.ledger.outputs import unhashed_files
+from cloudtune.ledger.outputs import unhashed_files, without_reports
 from cloudtune.provider.source_size import disk_shortage
 from cloudtune.study.study import Study
 
@@ -85,7 +85,7 @@ def read_bundle(
         OSError: If a file cannot be read.
         StudyError: If the ignore file is invalid.
     """
-    files = tuple(list_files(source, [state_folder(), *without]))
+    files = tuple(without_reports(source, list_files(source, [state_folder(), *without])))
     unhashed = unhashed_files(source, files, study_file)
     unhashed += tuple(each for each in files if each in known_unhashed and each not in unhashed)
     source_hash: str | None = None

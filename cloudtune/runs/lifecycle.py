@@ -35,7 +35,7 @@ from cloudtune.errors import (
 from cloudtune.ledger.home import EMULATOR_FOLDER, open_folder_note
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder, request_stop
-from cloudtune.ledger.outputs import record_outputs, unhashed_files
+from cloudtune.ledger.outputs import record_outputs, unhashed_files, without_reports
 from cloudtune.ledger.proposals import PROPOSED
 from cloudtune.ledger.reader import read_results
 from cloudtune.ledger.records import JobRecord, RunRecord
@@ -171,7 +171,7 @@ def _copy_source(
             shutil.rmtree(target, ignore_errors=True)
     unhashed = facts.unhashed
     if saved or facts.files is None:
-        files = list_files(source, without)
+        files = without_reports(source, list_files(source, without))
         now = unhashed_files(source, files, plan.study.file)
         unhashed = tuple(name for name in files if name in {*facts.unhashed, *now})
         if saved and fingerprint(source, files, unhashed) != facts.source_hash:
