@@ -163,9 +163,12 @@ def separate_values(parameter: Parameter, title: str) -> Adjustment | None:
         return None
     if len(set(parameter.values)) == len(parameter.values):
         return None
-    texts = parameter.model_copy(update={"values": [*map(format_value, parameter.values)]})
+    values = [*map(format_value, parameter.values)]
+    if len(set(values)) < len(values):
+        reason = f"some values are equal to {title}, and are also equal as text"
+        return Adjustment("refused", "values", reason, parameter)
     reason = f"some values are equal to {title}, so all are written as text"
-    return Adjustment("approximated", "", reason, texts)
+    return Adjustment("approximated", "", reason, parameter.model_copy(update={"values": values}))
 
 
 def power(base: float, exponent: float) -> float:

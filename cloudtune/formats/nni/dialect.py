@@ -225,6 +225,10 @@ def _strategy(parameter: Parameter) -> Json:
     return {"_type": f"q{kind}", "_value": [low, high, step]}
 
 
+def _is_rounded(parameter: Parameter) -> bool:
+    return str(_strategy(parameter)["_type"]).startswith("q")
+
+
 def _duration(seconds: float) -> str:
     """Return a duration in the largest unit that gives a whole number."""
     for unit, size in reversed(UNITS.items()):
@@ -269,6 +273,11 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
         text = "older experiments have it in a file: move it there, and set searchSpacePath"
         yield Note(f"providers.{HOME}.native", f"{SPELLINGS['space'][2]}: {text}", "warning")
     yield from _goal_rules(study, rest, name)
+    for each, variants in study.parameters.items():
+        rounded = (v for v in variants if isinstance(v, IntParameter) and _is_rounded(v))
+        if any(native.whole(each, variant) is None for variant in rounded):
+            reason = "NNI rounds to floats such as 3.0: convert them with int() in the script"
+            yield Finding("approximated", f"parameters.{each}", reason)
     if name in BUDGETS:
         if strategy.min is not None and "min" not in BUDGETS[name]:
             yield Finding("dropped", "strategy.min", f"NNI's {name} starts at 1")

@@ -54,7 +54,11 @@ def _adjust(parameter: Parameter) -> Adjustment | None:
         change = Adjustment("approximated", "scale", f"{reason}; it is linear there", linear)
         return None if is_possible else change
     if isinstance(parameter, CategoricalParameter) and len(set(map(type, parameter.values))) > 1:
-        texts = parameter.model_copy(update={"values": [*map(format_value, parameter.values)]})
+        values = [*map(format_value, parameter.values)]
+        if len(set(values)) < len(values):
+            reason = "Syne Tune has only values of one type, and some are equal as text"
+            return Adjustment("refused", "values", reason, parameter)
+        texts = parameter.model_copy(update={"values": values})
         reason = "Syne Tune has only values of one type, so all are text"
         return Adjustment("approximated", "", reason, texts)
     return choose_one(parameter)

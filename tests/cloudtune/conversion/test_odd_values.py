@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudtune.conversion import exporter, registry
-from cloudtune.errors import CloudtuneError
+from cloudtune.errors import CloudtuneError, ConversionError
 from cloudtune.formats.documents import parse_documents
 from cloudtune.formats.fields import Fields, Report
 from cloudtune.study.loader import load
@@ -130,3 +130,11 @@ def test_an_odd_value_of_a_key_does_not_end_the_detection(odd: Any) -> None:
         assert isinstance(registry.detect({key: odd}), list)
         others = dict.fromkeys(set(keys.split()) - {key}, "text")
         assert isinstance(registry.detect({**others, key: odd}), list)
+
+
+@pytest.mark.parametrize("tool", ["configspace", "hydra", "optuna", "syne-tune"])
+def test_values_that_are_equal_to_a_tool_and_as_text_are_refused(tool: str) -> None:
+    values = ["1", 1, True]
+    study = load({"parameters": {"x": {"type": "categorical", "values": values}}})
+    with pytest.raises(ConversionError, match="equal as text"):
+        exporter.write(study, tool)

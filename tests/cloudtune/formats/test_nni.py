@@ -381,3 +381,19 @@ def test_mistakes_name_the_field_and_the_line(
     problem, *_ = FILES.mistakes(BASE.replace(old, new), message, tmp_path)
     assert problem.path.startswith(path)
     assert problem.line or path in {"searchSpace", "tuner"}
+
+
+def test_a_rounded_range_of_integers_is_a_finding() -> None:
+    study = load(
+        {
+            "objective": {"metric": "default", "goal": "minimize"},
+            "parameters": {
+                "units": {"type": "int", "min": 8, "max": 512, "scale": "log"},
+                "layers": {"type": "int", "min": 1, "max": 5},
+            },
+            "strategy": "bayesian",
+        }
+    )
+    found = {each.path: str(each) for each in exporter.write(study, "nni").findings}
+    assert "floats such as 3.0" in found["parameters.units"]
+    assert "parameters.layers" not in found
