@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from cloudtune.formats.ray.names import OBJECT
 from cloudtune.study.yaml_reader import is_map
 
 _ARGUMENTS = "_cloudtune_arguments"
@@ -157,6 +158,9 @@ def _tuner(arguments: Mapping[str, Any]) -> dict[str, Any]:
         config = arguments.get(key)
         each = {field: _field(config, field) for field in fields}
         found = {field: value for field, value in each.items() if value is not None}
+        limiter: Any = getattr(_attribute(config, "search_alg"), _ARGUMENTS, {})
+        if "max_concurrent" in limiter:
+            found.setdefault("max_concurrent_trials", limiter["max_concurrent"])
         tuner |= {key: found} if found else {}
     return tuner
 
@@ -170,8 +174,12 @@ _FIELDS = {
 }
 
 
+def _attribute(config: Any, name: str) -> Any:
+    return config.get(name) if is_map(config) else getattr(config, name, None)
+
+
 def _field(config: Any, name: str) -> Any:
-    value = config.get(name) if is_map(config) else getattr(config, name, None)
+    value = _attribute(config, name)
     if isinstance(value, timedelta):
         return value.total_seconds()
     if name in {"search_alg", "scheduler"} and value is not None and not isinstance(value, str):
@@ -212,9 +220,9 @@ def _value(value: Any) -> Any:
         return value
     if hasattr(value, "get_sampler"):
         return _domain(value)
-    if hasattr(value, "item") and getattr(value, "shape", None) == ():
-        return value.item()  # a number of NumPy
-    return {"object": f"{type(value).__module__}.{type(value).__name__}"}
+    if hasattr(value, "tolist") and hasattr(value, "shape"):
+        return value.tolist()  # a number or an array of NumPy
+    return {OBJECT: f"{type(value).__module__}.{type(value).__name__}"}
 
 
 def _domain(domain: Any) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from cloudtune.study.yaml_reader import is_list, is_map
 HOME = "ray"
 TUNER_FIELDS = frozenset({"param_space", "tune_config", "run_config"})
 """The fields of ``providers.ray.native`` that belong to Ray Tune, not to the provider ``ray``."""
+OBJECT = "__object__"
+"""The key of an object of a module that JSON does not have; its value is the class."""
 MODES = {"min": "minimize", "max": "maximize"}
 RANGES = {
     **dict.fromkeys(("uniform", "loguniform", "randint", "lograndint"), 2),

@@ -8,7 +8,7 @@ from typing import Any
 from cloudtune.formats.branches import Definitions
 from cloudtune.formats.fields import Fields, Json, Report
 from cloudtune.formats.ranges import keep_whole, list_definition
-from cloudtune.formats.ray.names import LISTS, RANGES, REFUSED, is_domain
+from cloudtune.formats.ray.names import LISTS, OBJECT, RANGES, REFUSED, is_domain
 from cloudtune.formats.values import parse_number
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -29,6 +29,9 @@ class SpaceReader(Definitions):
             self.origins[f"parameters.{name}"] = self.origins[f"constants.{name}"] = space.at(key)
             if is_domain(value):
                 self._domain(name, space.map(key))
+            elif is_map(value) and value.keys() == {OBJECT}:
+                space.drop(key, f"a study has no constant of the type {value[OBJECT]}")
+                space.take(key)
             elif is_map(value):
                 inner = space.map(key)
                 inner.is_marker = True  # an export nests again

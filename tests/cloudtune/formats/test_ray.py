@@ -15,7 +15,8 @@ import pytest
 from cloudtune.conversion import exporter, importer
 from cloudtune.diagnostics import Note
 from cloudtune.errors import ConversionError, StudyError, UsageError
-from cloudtune.formats.ray.names import short_name
+from cloudtune.formats.ray.module import read_module
+from cloudtune.formats.ray.names import OBJECT, short_name
 from cloudtune.study.loader import load
 from tests.cloudtune.formats.foreign_files import ForeignFiles
 from tests.document_equality import Equalities, is_list, is_map
@@ -269,10 +270,33 @@ def test_a_module_of_ray(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     assert data["parameters"]["net.n"] == {"type": "int", "min": 2, "max": 8, "step": 2}
     assert data["early_stopping"] == {"rule": "halving", "min_step": 3, "eta": 4}
     assert f"executed {file} with {sys.executable}" in str(imported.findings[0])
+    space = """
+import numpy
+from ray.tune.search import ConcurrencyLimiter
+from ray.tune.search.searcher import Searcher
+space |= {"array": numpy.array([1, 2]), "number": numpy.float32(0.5), "code": len}
+config = tune.TuneConfig(search_alg=ConcurrencyLimiter(Searcher("loss", "min"), max_concurrent=3))
+tuner = tune.Tuner(lambda config: None, param_space=space, tune_config=config)
+"""
+    file.write_text(MODULE.replace("{REST}", space), "utf-8")
+    found = read_module(file, "")
+    assert found["param_space"]["array"] == [1, 2]
+    assert found["param_space"]["number"] == 0.5
+    assert found["param_space"]["code"] == {OBJECT: "builtins.builtin_function_or_method"}
+    assert found["tune_config"]["max_concurrent_trials"] == 3
     file.write_text(MODULE.replace("{REST}", "other = {'x': tune.uniform(0, 1)}"), "utf-8")
     assert list(importer.read(f"{file}:other", "ray").studies[0].data["parameters"]) == ["x"]
     with pytest.raises(UsageError, match=r"has space, other; name one of them, such as .*:space"):
         importer.read(file, "ray")
+
+
+def test_an_object_of_a_module_is_no_constant(tmp_path: Path) -> None:
+    file = tmp_path / "space.json"
+    space = {"lr": {"uniform": [0, 1]}, "net": {"code": {OBJECT: "builtins.function"}}}
+    file.write_text(json.dumps({"param_space": space}))
+    imported = importer.read(file)
+    assert imported.studies[0].data.get("constants", {}) == {}
+    assert "param_space.net.code" in [each.path for each in imported.findings]
 
 
 def test_a_module_without_ray_is_a_clear_message(tmp_path: Path) -> None:
