@@ -260,6 +260,21 @@ def _distribution(node: Node) -> BaseDistribution:
     return IntDistribution(parameter.min, last, log=log and step == 1, step=step)
 
 
+def _containing(distribution: BaseDistribution, value: Any) -> BaseDistribution:
+    """Return a distribution that has a value, such as one that was enqueued out of its range."""
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    if not isinstance(distribution, FloatDistribution | IntDistribution):
+        return distribution
+    if distribution.low <= value <= distribution.high:
+        return distribution
+    low, high = min(distribution.low, value), max(distribution.high, value)
+    is_log = distribution.log and low > 0
+    if isinstance(distribution, IntDistribution):
+        return IntDistribution(int(low), int(high), log=is_log)
+    return FloatDistribution(low, high, log=is_log)
+
+
 def _choice(node: Node, value: Value) -> Value:
     """Return a value as a choice; as text if choices are equal to Optuna, such as 1 and True."""
     values = node.values or ()
@@ -288,7 +303,7 @@ def _frozen_trial(
         state=TrialState[state],
         values=trial.objective if state == "COMPLETE" else None,
         params=params,
-        distributions={key: distributions[key] for key in params},
+        distributions={key: _containing(distributions[key], params[key]) for key in params},
         intermediate_values=steps,
         user_attrs=_trial_attributes(trial),
         system_attrs={"constraints": _margins(trial, study)} if trial.broken is not None else None,

@@ -75,6 +75,19 @@ def test_values_are_exact_and_definitions_of_one_name_apart(held: Any, result: S
     assert first.distributions["batch"] == CategoricalDistribution([16, 32])
 
 
+def test_a_value_out_of_its_range_is_exported(
+    result: StudyResult, tmp_path: Path, storage_of: Callable[[Path], RDBStorage]
+) -> None:
+    """Optuna warns of such a value when it is enqueued, and tries it."""
+    trial = result.trials[0]
+    trial = replace(trial, parameters={**trial.parameters, "x": 99.0, "depth": 1})
+    name = to_optuna.export(result, (trial,), str(tmp_path / "o.db"))
+    study = optuna.load_study(study_name=name, storage=storage_of(tmp_path / "o.db"))
+    assert study.trials[0].params["x"] == 99
+    assert study.trials[0].params["depth"] == 1
+    assert study.trials[0].distributions["x"] == FloatDistribution(0.001, 99, log=True)
+
+
 def test_a_second_export_is_refused(held: Any, result: StudyResult, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="already has the study 'demo k7f2 local'"):
         to_optuna.export(result, (), f"sqlite:///{tmp_path / 'o.db'}")
