@@ -159,6 +159,15 @@ def check_section(page: Path, mark: str, content: str) -> None:
     assert page.read_text("utf-8") == wanted
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/how-it-works.md"])
+def test_the_files_that_show_where_a_change_goes_exist(page: str) -> None:
+    folders = "cloudtune|docs|providers|scripts|templates|tests"
+    named = re.findall(rf"`((?:{folders})/[^`\s]*)`", (ROOT / page).read_text("utf-8"))
+    missing = [each for each in named if not [*ROOT.glob(each.replace("X", "*").rstrip("/"))]]
+    assert named
+    assert missing == []
+
+
 def test_the_pages_that_are_written_by_hand_are_short() -> None:
     """Words count unless a script or a test writes them: whole pages, or what is between marks."""
     made = {"commands.md", "evidence.md", "gallery.md", "json.md", "troubleshooting.md"}

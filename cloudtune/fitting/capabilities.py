@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from cloudtune.diagnostics import FindingKind
 from cloudtune.study.limits import LIMITS
@@ -168,7 +168,7 @@ DRIVEN = ModeCapabilities(
     objectives=1_000,
     targets=True,
     select=frozenset({"last", "best"}),
-    early_stopping=frozenset({"auto", "median", "bandit", "halving"}),
+    early_stopping=frozenset(get_args(StoppingRule)),
     limits=frozenset(LIMITS),
     initial_trials=True,
     warm_start=frozenset({"same", "transfer"}),

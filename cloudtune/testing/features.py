@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from cloudtune.fitting.capabilities import (
     Limit,
@@ -16,7 +16,7 @@ from cloudtune.fitting.capabilities import (
     ParameterType,
 )
 from cloudtune.study.limits import LIMITS
-from cloudtune.study.schema import Json, Scale
+from cloudtune.study.schema import Json, Scale, StoppingRule
 from cloudtune.study.strategies import STRATEGIES
 
 Supported = Callable[[ModeCapabilities], bool]
@@ -159,7 +159,7 @@ def _searches() -> Iterator[Feature]:
         "objective.select",
         lambda mode: "best" in mode.select,
     )
-    for rule in ("auto", "median", "bandit", "halving"):
+    for rule in get_args(StoppingRule):
         yield Feature(
             f"early stopping {rule}",
             {"early_stopping": {"rule": rule}},
