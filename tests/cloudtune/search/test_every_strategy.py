@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,6 +19,8 @@ from cloudtune.search.sampling import complete_assignment
 from cloudtune.study.search_space import Space, Value, format_value, match_value
 from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
+from tests.cloudtune.search import test_axes, test_constraints
+from tests.e2e import test_every_strategy_runs as every_run
 
 PHASES = (Phase.explicit, Phase.generate)
 quick = settings(
@@ -156,6 +159,15 @@ CASES = [
     ("hyperband", "named"),
 ]
 TRIALS = {"genetic": 45, "hyperband": 30, "bayesian": 16}
+
+
+def test_each_strategy_has_cases_in_the_other_tests_and_is_on_its_page() -> None:
+    searches = STRATEGIES.keys() - {"list", "external"}
+    assert {each["name"] for each in test_constraints.CASES} == searches
+    assert {each["name"] for each in test_axes.STRATEGIES} == searches - {"grid"}
+    assert {each["name"] for each in every_run.STRATEGIES.values()} == searches
+    page = (Path(__file__).parents[3] / "docs" / "strategies.md").read_text("utf-8")
+    assert [name for name in STRATEGIES if f"`{name}`" not in page] == []
 
 
 def case_study(

@@ -11,12 +11,12 @@ from cloudtune.errors import StudyError
 from cloudtune.study import yaml_reader
 from cloudtune.study.json_schema import json_schema
 from cloudtune.study.loader import loads
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 
 jsonschema: Any = pytest.importorskip("jsonschema")
 VALIDATOR: Any = jsonschema.Draft202012Validator(json_schema())
 TYPES = "'bool', 'categorical', 'discrete', 'float', 'int'"
-STRATEGIES = "'random', 'grid', 'bayesian', 'hyperband', 'genetic', 'list', 'external'"
 
 
 def test_the_schema_has_every_field() -> None:
@@ -90,8 +90,8 @@ def test_a_valid_study_is_valid(text: str) -> None:
             "'max' is a required property",
         ),
         ("parameters: {p: [1]}", "parameters.p.0", "1 is not of type 'object'"),
-        ("strategy: bayes", "strategy", f"'bayes' is not one of [{STRATEGIES}]"),
-        ("strategy: {name: bayes}", "strategy.name", f"'bayes' is not one of [{STRATEGIES}]"),
+        ("strategy: bayes", "strategy", f"'bayes' is not one of {[*STRATEGIES]}"),
+        ("strategy: {name: bayes}", "strategy.name", f"'bayes' is not one of {[*STRATEGIES]}"),
         ("strategy: {name: hyperband}", "strategy", "'max' is a required property"),
         (
             "strategy: {name: random, method: tpe}",
