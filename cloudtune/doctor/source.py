@@ -55,7 +55,7 @@ def read_sources(plan: Plan) -> Mapping[str, str]:
 def unread_parameters(plan: Plan) -> list[str]:
     """Return the parameters that the source does not seem to read, if they are passed by name.
 
-    If it defines options, these are those without an option of their exact name.
+    If it defines options, these are those without an option of that name, or with hyphens.
     """
     study, source = plan.study, plan.facts.source
     if source is None or not takes_arguments(study, str(source)):
@@ -70,7 +70,9 @@ def unread_parameters(plan: Plan) -> list[str]:
         for name in study.argument_names
         if name not in placed
         and not (
-            name in options if has_options and len(name) > 1 else re.search(_spellings(name), text)
+            {name, name.replace("_", "-")} & {*options}
+            if has_options and len(name) > 1
+            else re.search(_spellings(name), text)
         )
     ]
 

@@ -78,8 +78,9 @@ def without_reports(source: Path, names: Sequence[str]) -> list[str]:
     inside = _inside(source, _recorded(state_folder()) | _redirections())
 
     def is_report(name: str) -> bool:
-        is_unread = Path(name).suffix in _UNREAD_SUFFIXES
-        return is_unread and (name in inside or _is_log(source / name))
+        path = source / name
+        is_written = name in inside or (_is_log(path) and path.stat().st_size > 0)
+        return path.suffix in _UNREAD_SUFFIXES and is_written
 
     return [name for name in names if not is_report(name)]
 

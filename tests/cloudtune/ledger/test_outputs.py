@@ -73,12 +73,13 @@ def test_outputs_do_not_change_the_hash(shell: Shell) -> None:
 def test_reports_and_logs_are_not_sent(shell: Shell) -> None:
     (shell.folder / "README.md").write_text("Trains.")
     (shell.folder / "old.log").write_text("not cloudtune's")
+    (shell.folder / "empty.log").touch()
     shell("cloudtune run study.yaml > run.log 2>&1")
     shell("cloudtune report -o report.html && cloudtune report > report.md")
     shell("cloudtune results --json > best.json")
     listed = shell("cloudtune plan study.yaml --files")
     files = [line.split()[-1] for line in listed.partition(" files of ")[2].splitlines()[1:]]
-    assert files == ["README.md", "best.json", "old.log", "study.yaml", "train.py"]
+    assert files == ["README.md", "best.json", "empty.log", "old.log", "study.yaml", "train.py"]
     shell("cloudtune plan study.yaml -o plan.json")
     shell("cloudtune run plan.json")
     for copy in (shell.folder / ".cloudtune" / "runs").glob("*/local/source"):

@@ -1,5 +1,3 @@
-# finds: option-unknown
-# at: parameters.batch_size
 # study: {parameters: {batch_size: {type: int, min: 16, max: 64}}, trial: {metrics: {loss: 'loss: (\S+)'}}}
 
 import argparse

@@ -1,5 +1,3 @@
-# finds: parameter-ignored
-# at: parameters.n_layers
 # study: {parameters: {n_layers: {type: int, min: 1, max: 8}}, trial: {metrics: {loss: 'loss: (\S+)'}}}
 
 import argparse
