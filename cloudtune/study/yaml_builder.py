@@ -226,7 +226,9 @@ class YamlBuilder:
         if (event.style and event.tag is None) or (event.tag and is_text and not event.implicit[0]):
             return text
         value = self._read_plain(text)
-        return float(value) if tag == "float" and isinstance(value, int) else value
+        if tag != "float" or isinstance(value, float):
+            return value
+        return float(text.replace("_", ""))  # 1e-5 is text for YAML 1.1 without the tag
 
     def _alias(self, event: Any) -> Any:
         value, size = self._anchors.get(event.anchor, (None, 0))

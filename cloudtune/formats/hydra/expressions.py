@@ -39,15 +39,17 @@ def read_expression(fields: Fields, key: str) -> Json | None:
     fields.take(key)
     try:
         sweep = _evaluate(value)
-        return (
-            _definition(sweep) if isinstance(sweep, _Numbers) else take_choice(fields, key, sweep)
-        )
+        if not isinstance(sweep, _Numbers):
+            return take_choice(fields, key, sweep)
+        if sweep.is_log and sweep.function == "range":
+            fields.warn(key, "linear: the plugin reads the tag log only of interval(...)")
+        return _definition(sweep)
     except _UnknownFunctionError as error:
         known = "choice, interval and range"
         fields.refuse(key, f"a study has no sweep {error}(...); it has {known}")
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         name = next((name for name in _NAMES if name in value), "a sweep")
-        fields.mistake(key, f"{name} needs numbers in increasing order, not {value}")
+        fields.mistake(key, f"{name} needs numbers in increasing order, not {value[:60]}")
     return None
 
 
@@ -77,10 +79,9 @@ def _evaluate(text: str) -> _Numbers | list[Any]:
         return _numbers(function, arguments)
     if function == "tag":
         sweep = _evaluate(arguments[-1])
-        if not isinstance(sweep, _Numbers) or "log" not in arguments[:-1]:
-            return sweep
-        # The plugin reads this tag only of an interval.
-        return replace(sweep, is_log=sweep.function == "interval")
+        if isinstance(sweep, _Numbers) and "log" in arguments[:-1]:
+            return replace(sweep, is_log=True)
+        return sweep
     if function not in {*_CASTS, *_ORDERS}:
         raise _UnknownFunctionError(function)
     inner = arguments if function in _CASTS else [each for each in arguments if "=" not in each]
@@ -141,7 +142,7 @@ def _definition(sweep: _Numbers) -> Json:
     step = sweep.step
     is_int = all(isinstance(each, int) for each in (sweep.low, sweep.high, step or 1))
     spacing = {"step": step} if step is not None and not (is_int and step == 1) else {}
-    scale = {"scale": "log"} if sweep.is_log else {}
+    scale = {"scale": "log"} if sweep.is_log and sweep.function == "interval" else {}
     kind = "int" if is_int else "float"
     return {"type": kind, "min": sweep.low, "max": sweep.high, **spacing, **scale}
 

@@ -75,7 +75,10 @@ class SweeperReader(DocumentReader):
     @staticmethod
     def _constant(name: str, space: Fields, constants: Json) -> None:
         value = space.original[name]
-        if is_list(value) or is_map(value):
+        if is_map(value):
+            hint = "a map with type, low and high belongs to search_space of Hydra 1.1"
+            space.mistake(name, "must be a sweep such as interval(0.1, 1), not a map", hint)
+        elif is_list(value):
             text = "kept for Hydra, to which it is one value: write choice(...) to search its parts"
             space.approximate(name, text)
         elif value is None:

@@ -291,6 +291,12 @@ parameters:
 """
 
 
+def test_a_tag_makes_a_number(tmp_path: Path) -> None:
+    new = "x: {values: [!!float 1e-5, !!float 2, !!str 3, 1e-5]}"
+    (found,) = FILES.read_text(BASE.replace("x: {min: 1, max: 2}", new), tmp_path).studies
+    assert found.data["parameters"]["x"]["values"] == [1e-5, 2.0, "3", "1e-5"]
+
+
 def test_quoted_numbers_are_meant_as_text(tmp_path: Path) -> None:
     text = BASE.replace("{min: 1, max: 2}", '{values: ["100", "1.5", "-3"]}')
     findings = FILES.read_text(text, tmp_path).findings
