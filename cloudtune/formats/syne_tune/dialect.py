@@ -18,6 +18,7 @@ from cloudtune.formats.model import compact
 from cloudtune.formats.syne_tune.domains import read_domain, write_domain
 from cloudtune.formats.syne_tune.names import (
     ETA,
+    GRID_VALUES,
     HALVING,
     HOME,
     MEDIAN,
@@ -218,6 +219,9 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
     if _is_halving(study) and _words(study).strategy(study.strategy) is None:
         reason = f"Syne Tune has no {study.strategy.name} search with successive halving"
         yield Finding("refused", "strategy.name", reason)
+    if study.strategy.name == "grid" and kept is None:
+        text = f"{GRID_VALUES}, and Syne Tune 0.16 no longer has it"
+        yield Finding("approximated", "strategy.name", text)
     if not _is_chosen(fitted):
         yield Note("strategy", "absent, so the document has no scheduler")
 

@@ -10,11 +10,14 @@ from cloudtune.study.yaml_reader import is_map
 
 HOME = "syne-tune"
 MODES = {"min": "minimize", "max": "maximize"}
+GRID = "GridSearch"
+GRID_VALUES = f"{GRID} of Syne Tune takes at most 5 values of a range of numbers"
+"""``DEFAULT_NSAMPLE`` of its ``GridSearcher``, which Syne Tune 0.16.0 no longer has."""
 SCHEDULERS: dict[str, Json] = {
     "RandomSearch": {"name": "random"},
     "TPE": {"name": "bayesian", "method": "tpe"},
     "BOTorch": {"name": "bayesian", "method": "gp"},
-    "GridSearch": {"name": "grid"},
+    GRID: {"name": "grid"},
 }
 """The strategy of each scheduler that a study can name."""
 SIMILAR: dict[str, Json] = {

@@ -9,6 +9,8 @@ from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import DocumentReader, StudyDraft, report_call
 from cloudtune.formats.syne_tune.domains import read_domain
 from cloudtune.formats.syne_tune.names import (
+    GRID,
+    GRID_VALUES,
     ETA,
     HALVING,
     HOME,
@@ -122,6 +124,10 @@ class ExperimentReader(DocumentReader):
         if not strategy:
             reason = f"a study does not know the search of {name}; set strategy"
             document.approximate("scheduler_name", f"kept for Syne Tune: {reason}")
+        elif name == GRID:
+            document.approximate(
+                "scheduler_name", f"{GRID_VALUES}; elsewhere, a grid has all values"
+            )
         elif name not in SCHEDULERS and name != "ASHA":
             reason = f"elsewhere, {strategy['name']} instead of {name}"
             document.approximate("scheduler_name", reason)

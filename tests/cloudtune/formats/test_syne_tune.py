@@ -218,3 +218,24 @@ def test_syne_tune_reads_what_is_written(tmp_path: Path) -> None:
                 importer.read(FILES.folder / name).studies[0].study, FILES.name
             )
             module.config_space_from_json_dict(exported.document["config_space"])
+
+
+def test_a_grid_is_a_finding_in_both_directions(tmp_path: Path) -> None:
+    study = load(
+        {
+            "objective": {"metric": "loss", "goal": "minimize"},
+            "parameters": {"depth": {"type": "int", "min": 1, "max": 8}},
+            "strategy": "grid",
+        }
+    )
+    exported = exporter.write(study, "syne-tune")
+    assert "at most 5 values" in next(
+        str(each) for each in exported.findings if each.path == "strategy.name"
+    )
+    file = tmp_path / "metadata.json"
+    file.write_text(exported.to_text(file), "utf-8")
+    imported = importer.read(file)
+    assert imported.studies[0].data["strategy"] == {"name": "grid"}
+    assert "at most 5 values" in next(
+        str(each) for each in imported.findings if each.path == "scheduler_name"
+    )
