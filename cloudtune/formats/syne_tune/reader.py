@@ -9,9 +9,9 @@ from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import DocumentReader, StudyDraft, report_call
 from cloudtune.formats.syne_tune.domains import read_domain
 from cloudtune.formats.syne_tune.names import (
+    ETA,
     GRID,
     GRID_VALUES,
-    ETA,
     HALVING,
     HOME,
     MEDIAN,
