@@ -273,7 +273,11 @@ def _rules(fitted: FittedStudy, native: Native) -> Iterator[Finding | Note]:
         text = "older experiments have it in a file: move it there, and set searchSpacePath"
         yield Note(f"providers.{HOME}.native", f"{SPELLINGS['space'][2]}: {text}", "warning")
     yield from _goal_rules(study, rest, name)
+    branches = Branches(study)
     for each, variants in study.parameters.items():
+        if branches.has_children(each):
+            text = "NNI passes a map with _name and the parameters that depend on it"
+            yield Note(f"parameters.{each}", text, "warning")
         rounded = (v for v in variants if isinstance(v, IntParameter) and _is_rounded(v))
         if any(native.whole(each, variant) is None for variant in rounded):
             reason = "NNI rounds to floats such as 3.0: convert them with int() in the script"

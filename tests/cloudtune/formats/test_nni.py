@@ -383,17 +383,20 @@ def test_mistakes_name_the_field_and_the_line(
     assert problem.line or path in {"searchSpace", "tuner"}
 
 
-def test_a_rounded_range_of_integers_is_a_finding() -> None:
+def test_what_arrives_in_another_form_is_a_finding() -> None:
     study = load(
         {
             "objective": {"metric": "default", "goal": "minimize"},
             "parameters": {
                 "units": {"type": "int", "min": 8, "max": 512, "scale": "log"},
                 "layers": {"type": "int", "min": 1, "max": 5},
+                "kind": {"type": "categorical", "values": ["a", "b"]},
+                "width": {"type": "int", "min": 1, "max": 5, "when": {"kind": "a"}},
             },
             "strategy": "bayesian",
         }
     )
     found = {each.path: str(each) for each in exporter.write(study, "nni").findings}
     assert "floats such as 3.0" in found["parameters.units"]
-    assert "parameters.layers" not in found
+    assert "a map with _name" in found["parameters.kind"]
+    assert not {"parameters.layers", "parameters.width"} & found.keys()
