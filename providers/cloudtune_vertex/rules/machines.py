@@ -13,29 +13,11 @@ from cloudtune.provider import (
     Study,
     did_you_mean,
 )
+from cloudtune_vertex.native.names import NUMBERS
 from cloudtune_vertex.rules.settings import SETTINGS, refuse
 from cloudtune_vertex.settings import NAME, VertexSettings
 
-ACCELERATORS = (
-    "NVIDIA_TESLA_K80",
-    "NVIDIA_TESLA_P100",
-    "NVIDIA_TESLA_V100",
-    "NVIDIA_TESLA_P4",
-    "NVIDIA_TESLA_T4",
-    "NVIDIA_TESLA_A100",
-    "NVIDIA_A100_80GB",
-    "NVIDIA_L4",
-    "NVIDIA_H100_80GB",
-    "NVIDIA_H100_MEGA_80GB",
-    "NVIDIA_H200_141GB",
-    "NVIDIA_B200",
-    "NVIDIA_GB200",
-    "NVIDIA_RTX_PRO_6000",
-    "TPU_V2",
-    "TPU_V3",
-    "TPU_V4_POD",
-    "TPU_V5_LITEPOD",
-)
+ACCELERATORS = (*NUMBERS["acceleratorType"].values(),)
 """AcceleratorType in TYPES."""
 DISK_GB = range(100, 64_001)
 """Sizes of boot disks: google-cloud-aiplatform 2.7.0, training_jobs.py, read 2026-11-27."""
