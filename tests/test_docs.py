@@ -159,6 +159,16 @@ def check_section(page: Path, mark: str, content: str) -> None:
     assert page.read_text("utf-8") == wanted
 
 
+def test_the_files_that_several_providers_have_are_described() -> None:
+    text = (ROOT / "docs" / "how-it-works.md").read_text("utf-8")
+    files = [
+        {path.stem for path in folder.iterdir() if not path.name.startswith(("_", "py.typed"))}
+        for folder in (ROOT / "providers").glob("cloudtune_*")
+    ]
+    shared = {name for own in files for name in own if sum(name in each for each in files) > 1}
+    assert [name for name in shared if not re.search(rf"\b{name}\b", text)] == []
+
+
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/how-it-works.md"])
 def test_the_files_that_show_where_a_change_goes_exist(page: str) -> None:
     folders = "cloudtune|docs|providers|scripts|templates|tests"
