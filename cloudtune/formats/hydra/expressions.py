@@ -16,6 +16,7 @@ from cloudtune.study.schema import FloatParameter, IntParameter, Parameter
 
 _CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
+_BRACKETS = re.compile(r"\[.*\]|\{.*\}", re.DOTALL)
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d*(_\d+)*)", re.ASCII)
 _FLOAT = re.compile(
     r"[+-]?(\d[\d_]*\.[\d_]*([eE][+-]?\d+)?|\.\d[\d_]*([eE][+-]?\d+)?|\d[\d_]*[eE][+-]?\d+)",
@@ -211,6 +212,8 @@ def write_element(value: Any) -> str:
         return repr(value)
     if _PLAIN.fullmatch(value) and value.lower() not in _SPECIAL:
         return value
+    if _BRACKETS.fullmatch(value) and len(_split(value)) == 1:
+        return value  # a list or a map of Hydra
     # A backslash is escaped only before a quotation mark, and at the end.
     return "'" + re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value) + "'"
 

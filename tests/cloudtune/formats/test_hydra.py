@@ -9,6 +9,7 @@ import pytest
 
 from cloudtune.conversion import exporter, importer
 from cloudtune.errors import ConversionError, StudyError
+from cloudtune.formats.documents import parse_documents
 from cloudtune.study.loader import load
 
 FOLDER = Path(__file__).parent / "hydra"
@@ -102,8 +103,16 @@ def test_a_sweep_is_read_as_the_plugin_reads_it(
     parameters = imported.studies[0].data["parameters"]
     assert parameters.get("x") == definition
     assert "x" not in imported.studies[0].data.get("constants", {})
+    again = exporter.write(load(imported.studies[0].data), "hydra").document
+    if "[" in sweep:
+        assert again["hydra"]["sweeper"]["params"]["x"] == yaml_value(sweep)
     found = any(each.path == "hydra.sweeper.params.x" for each in imported.findings)
     assert found == (definition is None or sweep == "tag(log, range(1, 100))")
+
+
+def yaml_value(text: str) -> Any:
+    (document,) = parse_documents(f"x: {text}", "config.yaml")
+    return document.data["x"]
 
 
 def test_what_is_written() -> None:
