@@ -212,8 +212,8 @@ def write_element(value: Any) -> str:
         return repr(value)
     if _PLAIN.fullmatch(value) and value.lower() not in _SPECIAL:
         return value
-    if _BRACKETS.fullmatch(value) and len(_split(value)) == 1:
-        return value  # a list or a map of Hydra
+    if value.lower() == "null" or (_BRACKETS.fullmatch(value) and len(_split(value)) == 1):
+        return value  # what a study has as text only: it is passed to a script of Hydra like this
     # A backslash is escaped only before a quotation mark, and at the end.
     return "'" + re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value) + "'"
 

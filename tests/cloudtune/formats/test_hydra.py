@@ -125,7 +125,10 @@ def test_what_is_written() -> None:
                 "depth": {"type": "int", "min": 2, "max": 10, "step": 4},
                 "width": {"type": "int", "min": 1, "max": 8},
                 "units": {"type": "int", "min": 1, "max": 64, "scale": "log"},
-                "name": {"type": "categorical", "values": ["a", "it's", "true", "1", "C:\\"]},
+                "name": {
+                    "type": "categorical",
+                    "values": ["a", "it's", "true", "1", "C:\\", "null"],
+                },
             },
             "constants": {"epochs": 3, "mode": "no, never"},
             "strategy": {"name": "bayesian", "method": "tpe", "seed": 1},
@@ -154,7 +157,7 @@ def test_what_is_written() -> None:
         "depth": "range(2, 10, step=4)",
         "width": "int(interval(1, 8))",
         "units": "tag(log, int(interval(1, 64)))",
-        "name": "a, 'it\\'s', 'true', '1', 'C:\\\\'",
+        "name": "a, 'it\\'s', 'true', '1', 'C:\\\\', null",
         "epochs": 3,
         "mode": "'no, never'",
     }
