@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import quality_tasks, trained_tasks
+from benchmarks import development_tasks, quality_tasks, trained_tasks
 from benchmarks.quality_tasks import CACHE, Params, Task, study_of
 from cloudtune.search.axes import build_axes
 from cloudtune.search.sampling import complete_assignment
@@ -21,6 +21,7 @@ _FAMILIES: Mapping[str, Mapping[str, Callable[[], Task]]] = {
     "conditional_synthetic": quality_tasks.conditional(),
     "functions": quality_tasks.functions(),
     "tables": quality_tasks.tables(),
+    "development": {table.name: table.task for table in development_tasks.TABLES},
     "fresh": {table.name: table.task for table in trained_tasks.FRESH_TABLES},
 }
 TASKS: Mapping[str, Callable[[], Task]] = {
@@ -36,7 +37,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         name
         for family, tasks in _FAMILIES.items()
         for name in tasks
-        if (family != "tables" or name in _SOME_TABLES) and family != "fresh"
+        if (family != "tables" or name in _SOME_TABLES) and family not in {"fresh", "development"}
     ],
 }
 

@@ -90,8 +90,11 @@ class Table:
         errors: Mapping[str, float] = self._trained["errors"]
         return errors
 
+    def _load(self) -> Data:
+        return load_data(self.data)
+
     def _train_grid(self) -> dict[str, Any]:
-        data = load_data(self.data)
+        data = self._load()
         grid: dict[str, Any] = {
             name: {
                 "type": "discrete",
