@@ -88,6 +88,7 @@ def _reads_clock(node: ast.AST) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_deadlines_are_generous() -> None:
     found = [
         f"{file.relative_to(TESTS.parent)}:{line}"

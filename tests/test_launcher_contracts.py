@@ -54,6 +54,7 @@ def logs_here(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     return {done.number: Path(str(done.log)).read_text("utf-8") for done in results.trials}
 
 
+@pytest.mark.slow
 def test_a_script_sees_what_it_sees_here(
     job: Launched, logs_here: dict[int, str], tmp_path: Path
 ) -> None:

@@ -106,6 +106,7 @@ def test_without_a_trial_that_keeps_them_the_nearest_is_named(
         api.run(study, show=False)
 
 
+@pytest.mark.slow
 def test_a_service_chooses_and_the_best_still_keeps_them(cloudtune: Callable[..., str]) -> None:
     options = ["--on", "sagemaker", "--emulate", "--set", "providers.sagemaker.mode=managed"]
     options += ["--set", "strategy=random", "--set", "limits.max_trials=6"]
@@ -118,6 +119,7 @@ def test_a_service_chooses_and_the_best_still_keeps_them(cloudtune: Callable[...
     assert [trial["objective"] for trial in best["trials"]] == [[min(kept)]]
 
 
+@pytest.mark.slow
 def test_the_search_learns_from_trials_that_run_out_of_memory(
     cloudtune: Callable[..., str],
 ) -> None:

@@ -45,6 +45,7 @@ def wheel(built: dict[str, bytes]) -> frozenset[str]:
         return frozenset(archive.namelist())
 
 
+@pytest.mark.slow
 def test_a_build_elsewhere_at_another_time_is_equal_bit_by_bit(
     built: dict[str, bytes], tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_closed_terminal_does_not_end_a_run(home: Home) -> None:
         os.waitpid(pid, 0)
 
 
+@pytest.mark.slow
 def test_a_run_after_a_hangup_can_be_stopped(home: Home) -> None:
     (home.path / "train.py").write_text(SCRIPT.format(end="never"), "utf-8")
     engine = home.begin("run", "study.yaml")

@@ -176,6 +176,7 @@ def assert_nothing_lost_or_doubled(trials: list[dict[str, Any]], killed: int) ->
         assert [t["parameters"] for t in again] == [trial["parameters"]]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_gracefully_and_prints_how_to_resume(home: Home) -> None:
     script, go = home.path / "train.py", home.path / "go"
     waits = f"""

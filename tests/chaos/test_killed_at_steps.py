@@ -83,6 +83,7 @@ def is_recorded(call: str, when: str) -> bool:
     return any(each in call for each in ends) and (call, when) != ENGINE[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("call", "when"), ENGINE)
 def test_a_local_run_killed_at_a_step_is_completed_by_resume(
     home: Home, monkeypatch: pytest.MonkeyPatch, call: str, when: str

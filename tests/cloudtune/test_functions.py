@@ -263,6 +263,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["warm", "cold"])
 def test_pools_find_the_functions_and_classes(start: str) -> None:
     """Their processes import ``__main__``, which is not the module that the trial runs."""

@@ -33,6 +33,7 @@ class File:
         return lines
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(st.integers(0, 400), max_size=8))
 def test_each_measurement_is_read_once(counts: list[int]) -> None:

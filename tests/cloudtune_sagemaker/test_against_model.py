@@ -391,6 +391,7 @@ def _studies(draw: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return over, here
 
 
+@pytest.mark.slow
 @given(drawn=_studies())
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_requests_of_any_study_are_allowed_or_refused(

@@ -295,6 +295,7 @@ def wheel(path: Path, name: str, text: str) -> None:
             file.writestr(inner, content)
 
 
+@pytest.mark.slow
 def test_requirements_are_installed_only_in_the_container(tmp_path: Path) -> None:
     container = contract.create_container(tmp_path, job_of(Environment={"PIP_NO_INDEX": "1"}))
     wheel(container.code / "tiny_one-1.0-py3-none-any.whl", "tiny_one", "VALUE = 42\n")

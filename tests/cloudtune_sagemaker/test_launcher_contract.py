@@ -349,6 +349,7 @@ def other_pip(job: Job, code: str) -> None:
     job.study["trial"] |= {"requirements": "requirements.txt", "env": {"PYTHONPATH": str(other)}}
 
 
+@pytest.mark.slow
 def test_requirements_are_installed_first(job: Job) -> None:
     wheel(job.source, "greeting")
     (job.source / "needs.txt").write_text("./greeting-1.0-py3-none-any.whl\n")

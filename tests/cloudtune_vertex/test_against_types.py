@@ -349,6 +349,7 @@ def _studies(draw: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return part, here
 
 
+@pytest.mark.slow
 @given(drawn=_studies())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_requests_of_any_study_match_googles_types_or_are_refused(

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +72,7 @@ def plan_of(parameters: dict[str, Any]) -> tuple[Study, Any]:
     return study, support.plan_of(study, Path(__file__).parent / "golden")
 
 
+@pytest.mark.slow
 @given(PARAMETERS)
 @settings(max_examples=150, deadline=None)
 def test_a_search_has_every_parameter_once(parameters: dict[str, Any]) -> None:
@@ -95,6 +97,7 @@ def test_a_search_has_every_parameter_once(parameters: dict[str, Any]) -> None:
     assert json.loads(json.dumps(plan.request)) == plan.request
 
 
+@pytest.mark.slow
 @given(PARAMETERS, st.randoms(use_true_random=False))
 @settings(max_examples=150, deadline=None)
 def test_returned_text_is_a_value_of_its_parameter(parameters: dict[str, Any], chance: Any) -> None:

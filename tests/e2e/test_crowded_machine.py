@@ -33,6 +33,7 @@ providers: {watson: {backend: wml}}
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("provider", "package"),
     [

@@ -66,6 +66,7 @@ def watched(folder: Path, *command: str) -> list[str]:
     return seen.read_text("utf-8").splitlines()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["random", "bayesian"])
 @pytest.mark.parametrize("warm", [True, False])
 def test_a_local_run_opens_no_connection(tmp_path: Path, strategy: str, warm: bool) -> None:

@@ -106,6 +106,7 @@ NAMES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @needs_git
 @given(st.lists(st.sampled_from(PATTERNS), max_size=5))
 @settings(

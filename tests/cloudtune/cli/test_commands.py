@@ -453,6 +453,7 @@ def test_notes_of_check_have_the_line_of_their_field(cloudtune: Cloudtune, tmp_p
     assert "1 mistake.\nwarning: study.yaml:8: providers.sagmaker: " in output
 
 
+@pytest.mark.slow
 def test_status_lists_the_last_runs_and_filters_them(cloudtune: Cloudtune, tmp_path: Path) -> None:
     assert f"no runs in {tmp_path / '.cloudtune'}" in cloudtune("status").stdout
     for seed in range(12):
@@ -601,6 +602,7 @@ def test_several_runs_are_one_table(cloudtune: Cloudtune) -> None:
     assert [row.split()[0] for row in rows] == [newest] * 2 + [oldest] * 2
 
 
+@pytest.mark.slow
 def test_an_interrupted_export_continues_with_the_second_run(
     cloudtune: Cloudtune,
 ) -> None:
@@ -625,6 +627,7 @@ def test_a_run_is_exported_to_optuna(cloudtune: Cloudtune, tmp_path: Path) -> No
     assert "already" in cloudtune("export", "--to", "optuna", "-o", "study.db").stderr
 
 
+@pytest.mark.slow
 def test_a_report_in_each_format(cloudtune: Cloudtune, tmp_path: Path) -> None:
     cloudtune("run", "study.yaml")
     cloudtune("run", "study.yaml", "--set", "strategy.seed=2")

@@ -206,6 +206,7 @@ def test_it_ends_with_what_verifies_a_service(
     assert "cloudtune verify" not in typed("doctor", *options[:3], "--json", code=1).stderr
 
 
+@pytest.mark.slow
 def test_the_account_of_an_emulator_needs_no_code(typed: Cloudtune) -> None:
     for provider in ("sagemaker", "vertex"):
         rows = json.loads(typed("doctor", "--on", provider, "--emulate", "--json").stdout)

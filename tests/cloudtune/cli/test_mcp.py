@@ -85,6 +85,7 @@ def call_all(
     return asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_a_study_from_check_to_results() -> None:
     tools, checked, planned, started = call_all(
         [
@@ -179,6 +180,7 @@ HOSTILE: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.slow
 def test_hostile_arguments_do_no_harm() -> None:
     Path("mine.json").write_text("{}", "utf-8")
     answers = call_all([(name, arguments) for name, arguments, _ in HOSTILE.values()], start_server)
@@ -192,6 +194,7 @@ def test_hostile_arguments_do_no_harm() -> None:
     assert Path("mine.json").read_text("utf-8") == "{}"
 
 
+@pytest.mark.slow
 def test_a_plan_runs_only_as_it_was_shown() -> None:
     saved, again, broken, other = call_all(
         [
@@ -218,6 +221,7 @@ def test_a_plan_runs_only_as_it_was_shown() -> None:
     call_all([("stop", {"run": first["output"]["run"]})])
 
 
+@pytest.mark.slow
 def test_only_runs_that_cost_nothing_or_were_shown_go_on() -> None:
     free = STUDY.replace("external", "random")
     Path("free.yaml").write_text(free, "utf-8")
@@ -239,6 +243,7 @@ def test_only_runs_that_cost_nothing_or_were_shown_go_on() -> None:
         assert not any("may cost money" in each for each in others)
 
 
+@pytest.mark.slow
 def test_a_confirming_run_is_shown_only_if_its_own_plan_was() -> None:
     """Its ID is also that of another plan, which was shown but never ran."""
     free = STUDY.replace("external", "random")
@@ -253,6 +258,7 @@ def test_a_confirming_run_is_shown_only_if_its_own_plan_was() -> None:
     assert f"run {run}-confirm may cost money" in resumed["messages"]
 
 
+@pytest.mark.slow
 def test_mistakes_of_a_proposal_are_told_together() -> None:
     parameters = "  x: {type: float, min: 0, max: 10}\n"
     wider = "".join(parameters.replace("  x", f"  {name}") for name in "xyz")
@@ -271,6 +277,7 @@ def test_mistakes_of_a_proposal_are_told_together() -> None:
     assert all(f"{name}: " in refused["messages"] for name in params), refused
 
 
+@pytest.mark.slow
 def test_a_job_of_a_run_with_several_can_be_named() -> None:
     """The second is the emulator of a service."""
     arguments = {"study": "study.yaml", "name": "both", "on": ["sagemaker", "local"]}
@@ -327,6 +334,7 @@ def _run_as_user(study: str) -> str:
     return str(json.loads(done.stdout)[0]["run"])
 
 
+@pytest.mark.slow
 def test_calls_go_on_side_by_side_and_a_canceled_one_ends() -> None:
     Path("train.py").write_text(
         "import time; from pathlib import Path\n"
@@ -365,6 +373,7 @@ def _proposing() -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_long_output_is_cut_and_stays_whole() -> None:
     mistakes = "".join(f"{'unknown_' * 50}{n}: 1\n" for n in range(200))
     Path("wrong.yaml").write_text(STUDY + mistakes, "utf-8")

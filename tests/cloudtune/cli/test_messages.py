@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import click
+import pytest
 
 from cloudtune.reporting.wrapping import wrap_message
 
@@ -69,6 +70,7 @@ def shown(folder: Path, *words: str) -> list[str]:
     return click.unstyle(output.decode()).splitlines()
 
 
+@pytest.mark.slow
 def test_check_and_run_and_plan_fit_80_columns(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(STUDY, "utf-8")
     (tmp_path / "train.py").write_text("print(1)\n", "utf-8")
@@ -79,6 +81,7 @@ def test_check_and_run_and_plan_fit_80_columns(tmp_path: Path) -> None:
         assert max(map(len, prose)) <= 80, max(prose, key=len)
 
 
+@pytest.mark.slow
 def test_the_summary_of_failed_trials_is_wrapped_between_words(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(STUDY.replace("max_trials: 2", "max_trials: 4"), "utf-8")
     message = " ".join(["a long explanation"] * 6)
@@ -92,6 +95,7 @@ def test_the_summary_of_failed_trials_is_wrapped_between_words(tmp_path: Path) -
         assert max(map(len, prose)) <= 80, max(prose, key=len)
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_utf8_whatever_the_locale_is(tmp_path: Path) -> None:
     """Also where Python would write ASCII, which ended commands with a traceback."""
     (tmp_path / "train.py").write_text("from cloudtune.trial import report\nreport(loss=1)")

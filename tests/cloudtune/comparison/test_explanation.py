@@ -157,6 +157,7 @@ NOISE: dict[str, tuple[int, Callable[[float, Random], float], float]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", NOISE)
 def test_the_interval_of_the_predicted_best_covers_the_true_mean(case: str) -> None:
     count, measure, factor = NOISE[case]
@@ -175,6 +176,7 @@ def test_the_interval_of_the_predicted_best_covers_the_true_mean(case: str) -> N
     assert sum(covered) / len(covered) >= 0.9
 
 
+@pytest.mark.slow
 def test_the_interval_holds_for_a_search_that_tries_what_is_predicted_best() -> None:
     covered: list[bool] = []
     for seed in range(10, 35):
@@ -201,6 +203,7 @@ def test_noise_alone_rarely_predicts_a_best_one() -> None:
     assert sum(explain(each).predicted_best is not None for each in jobs) <= 2
 
 
+@pytest.mark.slow
 def test_many_trials_are_not_chosen_by_their_luck() -> None:
     errors: list[float] = []
     for seed in range(3):

@@ -89,6 +89,7 @@ def said(found: ConfirmationResult, title: str) -> str:
     return dict(describe_confirmation(found)).get(title, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("top", [1, 5])
 def test_a_gain_that_is_noise_is_not_said_to_be_real(top: int) -> None:
     gains = [said(confirm(noisy(name=number), top, baseline=True), "Gain") for number in range(100)]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from statistics import fmean
 
+import pytest
+
 from benchmarks.propose import NOISE, play, run_alone, run_with_search
 
 
+@pytest.mark.slow
 def test_the_true_gain_is_in_its_interval() -> None:
     outcomes = [play(number, noise, run_alone) for noise in NOISE for number in range(8)]
     assert fmean(each.covered for each in outcomes) >= 0.95

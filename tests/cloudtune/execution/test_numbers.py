@@ -220,6 +220,7 @@ def test_a_service_that_searches_the_log_itself_reads_parts() -> None:
     assert measured[2] == {"loss": 1.296}
 
 
+@pytest.mark.slow
 def test_trials_with_a_cut_number_fail_and_keep_what_was_whole(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(
         "from cloudtune.trial import params\n"

@@ -334,6 +334,7 @@ def test_a_process_that_prints_too_much_fails(
     assert len(bench.measured()) == 200
 
 
+@pytest.mark.slow
 def test_a_slow_regular_expression_fails_only_its_trial(bench: Bench) -> None:
     metrics = {"m": [r"^(a|aa)+$"]}
     waits = "import os, time\nprint('READY1')\nwhile not os.path.exists('go'): time.sleep(0.01)\n"

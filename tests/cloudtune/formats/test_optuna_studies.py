@@ -143,6 +143,7 @@ def objective(trial: optuna.Trial) -> float:
     return rate
 
 
+@pytest.mark.slow
 def test_a_storage_becomes_a_study_and_stays_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "{odd} name.db"
     engine = f"sqlite:///file:{str(file).replace('{', '%7B').replace('}', '%7D')}?uri=true"

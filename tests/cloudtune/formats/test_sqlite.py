@@ -115,6 +115,7 @@ def test_a_truncated_database_is_called_that(
             run_readers.detect(path)
 
 
+@pytest.mark.slow
 @READS
 def test_damaged_bytes_are_errors_of_the_user(
     tmp_path: Path, tool: str, create: Create, read: Read

@@ -137,6 +137,7 @@ def test_the_type_of_the_root_page_is_noticed(copy: Copy) -> None:
     assert "36 of 36 events are damaged or missing" in messages[0]
 
 
+@pytest.mark.slow
 def test_flipped_bits_are_not_silent(copy: Copy) -> None:
     root, size = copy.root_page(), len(copy.good)
     header = range(root * 8, (root + 12) * 8)

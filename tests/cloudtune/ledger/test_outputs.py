@@ -86,6 +86,7 @@ def test_reports_and_logs_are_not_sent(shell: Shell) -> None:
         assert not [*copy.glob("report.*"), *copy.glob("run.log")]
 
 
+@pytest.mark.slow
 def test_the_study_itself_is_compared_elsewhere(shell: Shell) -> None:
     shell("cloudtune run study.yaml")
     (shell.folder / "study.yaml").write_text(STUDY.replace("max: 1}", "max: 2}"))
@@ -93,6 +94,7 @@ def test_the_study_itself_is_compared_elsewhere(shell: Shell) -> None:
     assert len(shell.hashes()) == 1
 
 
+@pytest.mark.slow
 def test_other_files_change_the_hash(shell: Shell) -> None:
     shell("cloudtune run study.yaml")
     (shell.folder / "notes.txt").write_text("mine")
@@ -102,6 +104,7 @@ def test_other_files_change_the_hash(shell: Shell) -> None:
     assert len(shell.hashes()) == 3
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_with_outputs_is_resumed(shell: Shell) -> None:
     shell("cloudtune run study.yaml > run.log")
     shell("cloudtune run study.yaml >> run.log")
@@ -112,6 +115,7 @@ def test_an_interrupted_run_with_outputs_is_resumed(shell: Shell) -> None:
     assert "has changed" in shell(f"cloudtune resume {run} --set limits.max_trials=3 2>&1", code=1)
 
 
+@pytest.mark.slow
 def test_only_what_is_outside_the_state_folder_is_recorded(shell: Shell) -> None:
     shell("cloudtune run study.yaml --detach; cloudtune status > .cloudtune/x; cloudtune watch")
     shell("cloudtune status > /dev/null; cloudtune results > a; cloudtune results > a")

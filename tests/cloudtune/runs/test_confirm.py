@@ -350,6 +350,7 @@ def test_a_baseline_that_is_a_trial_can_be_taken_and_other_defaults_are_said_to_
         assert re.search(r"; but the script's defaults were better by [0-9.]+$", best.err.strip())
 
 
+@pytest.mark.slow
 def test_the_defaults_of_a_function_are_known() -> None:
     def train(x: float, layers: int = 2) -> float:
         return x * layers

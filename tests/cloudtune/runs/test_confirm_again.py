@@ -108,6 +108,7 @@ def test_bounds_are_those_of_the_trial_to_take(capsys: pytest.CaptureFixture[str
     assert "At a bound" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_note_says_that_an_emulator_decides(capsys: pytest.CaptureFixture[str]) -> None:
     run = search()
     call("confirm", run, "--on", "slurm", "--emulate", "--seeds", "5", "--fixed")

@@ -97,6 +97,7 @@ report(m=-0.34 - 0.0002 * x if x in range(48, 61, 3) else noisy)
 """
 
 
+@pytest.mark.slow
 def test_what_the_model_would_take_is_repeated_beside_the_best() -> None:
     run = search(LUCKY, parameters={"x": {"type": "int", "min": 1, "max": 60}})
     found = planned(run)
@@ -223,6 +224,7 @@ def test_a_goal_that_is_taken_from_another_measure_is_named(
     assert ("set confirm.goal to maximize" in capsys.readouterr().err) == noted
 
 
+@pytest.mark.slow
 def test_a_search_that_has_found_a_better_trial_since_is_not_decided(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -269,6 +271,7 @@ def best(run: str, capsys: pytest.CaptureFixture[str]) -> tuple[Any, str]:
     return json.loads(printed.out)["x"], printed.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("confirm", [{}, {"confirm": TYPO}])
 def test_the_metric_that_decides_can_be_set_when_the_search_is_paid_for(
     confirm: dict[str, Any], capsys: pytest.CaptureFixture[str]
@@ -319,6 +322,7 @@ def test_an_ablation_of_a_confirmation_by_the_metric_of_the_search_is_by_that(
     assert f"The metric is m (minimize), as in run {run}-confirm;" in printed.out
 
 
+@pytest.mark.slow
 def test_confirmations_by_another_metric_do_not_outweigh_the_latest(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -168,6 +168,7 @@ def test_a_single_trial_that_breaks_a_constraint_does_not_hold(
     assert "Gain: None: no trial is better than trial 1 (first trial)" in printed
 
 
+@pytest.mark.slow
 def test_what_breaks_a_constraint_at_an_emulator_can_be_the_best(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -145,6 +145,7 @@ def test_each_command_has_the_best_trial_of_the_confirmation(
     assert "the one to take is on local" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_a_better_trial_that_another_job_has_found_since_is_the_best(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_better_trial_that_another_job_has_found_since_is_the_best(
     assert best(run, capsys)[0] == 2
 
 
+@pytest.mark.slow
 def test_the_next_confirmation_repeats_what_one_of_another_job_takes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

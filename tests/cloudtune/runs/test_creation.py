@@ -68,6 +68,7 @@ def kill_run(study: str) -> str:
     return left.name
 
 
+@pytest.mark.slow
 def test_what_a_kill_during_creation_leaves_can_be_removed(folder: Path) -> None:
     left = kill_run("study.yaml")
     note = f"not in the ledger: {left}; to remove them: cloudtune clean {left}"
@@ -77,6 +78,7 @@ def test_what_a_kill_during_creation_leaves_can_be_removed(folder: Path) -> None
     assert call("status").stderr == ""
 
 
+@pytest.mark.slow
 def test_a_run_that_the_ledger_has_lost_is_removed_only_by_name(folder: Path) -> None:
     call("run", "study.yaml")
     with Ledger() as ledger:
@@ -88,6 +90,7 @@ def test_a_run_that_the_ledger_has_lost_is_removed_only_by_name(folder: Path) ->
     assert not (folder / "state" / "runs" / lost).exists()
 
 
+@pytest.mark.slow
 def test_a_plan_whose_creation_was_killed_runs(folder: Path) -> None:
     call("plan", "study.yaml", "-o", "plan.json")
     left = kill_run("plan.json")

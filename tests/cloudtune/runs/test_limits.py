@@ -243,6 +243,7 @@ def test_an_ended_run_stays_so_if_other_limits_start_nothing(tmp_path: Path) -> 
             assert not ledger.run(run).jobs[0].has_new_limits
 
 
+@pytest.mark.slow
 def test_a_job_that_has_ended_stays_so_while_another_goes_on(tmp_path: Path) -> None:
     limits = {"trial_timeout": "0.1s", "max_failed_trials": 0}
     run = create(tmp_path, "local", "ray", providers={"local": {"limits": limits}})

@@ -96,6 +96,7 @@ def call(*words: str) -> int:
     return code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", ["local", "ray"])
 def test_a_run_that_goes_on_starts_a_proposal_next(on: str) -> None:
     with started(on) as run:

@@ -194,6 +194,7 @@ def test_a_trial_that_ran_out_of_memory_later_says_nothing_about_what_it_kept(
     assert list(map(history.margins, history.trials)) == [(-5.0, math.inf), None]
 
 
+@pytest.mark.slow
 def test_models_find_where_constraints_hold_from_no_trial_that_keeps_them(
     study_of: Callable[..., Study], job: Any
 ) -> None:

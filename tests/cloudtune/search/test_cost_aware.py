@@ -50,6 +50,7 @@ def best(run: Any) -> float:
     return float(min(bowl(each.parameters)[0]["loss"] for each in run.starts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_trials_are_short_where_long_ones_are_no_better(
     study_of: Any, job: Any, parallel: int
@@ -82,6 +83,7 @@ def test_long_trials_run_once_the_short_ones_are_known(study_of: Callable[..., S
     assert median(late) > 0.7
 
 
+@pytest.mark.slow
 def test_durations_that_differ_less_than_tenfold_do_not_count(study_of: Any, job: Any) -> None:
     def similar(params: Mapping[str, Any]) -> float:
         return float(60 * 9 ** params["depth"])
@@ -144,6 +146,7 @@ def test_only_trials_that_ran_from_start_to_end_count(study_of: Callable[..., St
         )
 
 
+@pytest.mark.slow
 def test_recorded_durations_give_the_same_trials_again(study_of: Any, job: Any) -> None:
     (whole, *_) = searches(study_of, job, COST_AWARE, max_trials=30)
     ends = [i for i, event in enumerate(whole.events, 1) if isinstance(event, Ended)]

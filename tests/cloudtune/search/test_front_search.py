@@ -131,6 +131,7 @@ def coverage(job: Any, study: Study, seed: int, trials: int, parallel: int = 1) 
     return uncovered([zdt2(started.parameters) for started in run.starts])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("parallel", "bound"), [(1, 0.06), (4, 0.12)])
 def test_the_front_is_nearly_covered_after_50_trials(
     parallel: int, bound: float, study_of: Callable[..., Study], job: Any
@@ -140,6 +141,7 @@ def test_the_front_is_nearly_covered_after_50_trials(
     assert fmean(left) < bound, "TPE leaves more than 0.4"
 
 
+@pytest.mark.slow
 def test_the_front_of_three_objectives_is_better_than_by_chance(
     study_of: Callable[..., Study], job: Any
 ) -> None:
@@ -156,6 +158,7 @@ def test_the_front_of_three_objectives_is_better_than_by_chance(
     assert fmean(left("random", seed) for seed in range(2)) > 0.6
 
 
+@pytest.mark.slow
 def test_a_branch_with_steps_does_not_hold_the_search(
     study_of: Callable[..., Study], job: Any
 ) -> None:

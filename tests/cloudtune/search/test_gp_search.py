@@ -189,6 +189,7 @@ def test_an_outlier_does_not_mislead_the_search(
     assert median(distance(started.parameters) for started in chosen) < 0.25
 
 
+@pytest.mark.slow
 def test_it_learns_early_where_most_trials_fail(study_of: Callable[..., Study], job: Any) -> None:
     def report(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]] | None:
         return by_first(params, resource) if params["x"] < 0.25 else None

@@ -27,6 +27,7 @@ def sampled(front: Any, reference: Any, mean: Any, deviation: Any) -> float:
     return float(np.mean(dominated)) * float(3 ** len(reference)) / 30_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objectives", [2, 3])
 def test_it_agrees_with_samples(objectives: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hypervolume, "_DIRECTIONS", 3_000)

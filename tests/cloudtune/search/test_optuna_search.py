@@ -40,6 +40,7 @@ def best_of(run: Any) -> float:
     return min(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "method", "trials"),
     [

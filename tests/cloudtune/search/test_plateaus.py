@@ -49,6 +49,7 @@ def decline(strength: float, share: float) -> float:
     return min(0.85, share * 10 ** (-strength / 0.75))
 
 
+@pytest.mark.slow
 def test_a_plateau_of_one_category_does_not_hide_a_better_one(
     study_of: Callable[..., Study], job: Any
 ) -> None:

@@ -163,6 +163,7 @@ for index in range(16):
 """
 
 
+@pytest.mark.slow
 def test_another_process_proposes_the_same() -> None:
     outputs = {
         subprocess.run(

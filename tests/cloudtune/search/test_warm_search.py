@@ -55,11 +55,13 @@ def test_trials_of_the_same_task_help_from_the_start(study: Study, job: Any) -> 
     assert best_losses(study, job, prior, 5) < 0.5 * best_losses(study, job, [], 5)
 
 
+@pytest.mark.slow
 def test_trials_that_mislead_cost_little(study: Study, job: Any) -> None:
     prior = trials_of(study, opposite)
     assert best_losses(study, job, prior, 30) < best_losses(study, job, [], 30) + 0.03
 
 
+@pytest.mark.slow
 def test_a_run_that_misleads_does_not_hide_one_that_helps(study: Study, job: Any) -> None:
     right = trials_of(study, loss, "right")
     both = [*trials_of(study, opposite, "wrong"), *right]

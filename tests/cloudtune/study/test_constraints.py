@@ -316,6 +316,7 @@ SMALL: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.lists(CONDITIONS, min_size=1, max_size=2))
 def test_an_assignment_is_found_exactly_if_there_is_one(texts: list[str]) -> None:

@@ -148,6 +148,7 @@ def test_an_alias_of_itself_is_refused() -> None:
         loads("constants: &x {a: *x}")
 
 
+@pytest.mark.slow
 def test_more_values_than_a_study_can_have_are_refused() -> None:
     assert "more than 100,000 values" in refused("constants: [" + "1," * 120_000 + "]").message
 

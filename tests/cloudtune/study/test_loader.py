@@ -352,6 +352,7 @@ KEYS: list[str] = [
 ]
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_study_with_any_misspelled_keys_is_read(data: st.DataObject) -> None:
     keys = st.sampled_from(KEYS)

@@ -76,6 +76,7 @@ sys.exit(main(["verify", "vertex"]))
 """
 
 
+@pytest.mark.slow
 def test_a_step_that_this_machine_could_not_follow_is_named(tmp_path: Path) -> None:
     scene = Scene("vertex", tmp_path)
     try:
@@ -104,6 +105,7 @@ sys.exit(main(["verify", "vertex"]))
 """
 
 
+@pytest.mark.slow
 def test_the_recording_of_a_step_that_has_ended_outlives_a_kill(tmp_path: Path) -> None:
     scene = Scene("vertex", tmp_path)
     try:
@@ -118,6 +120,7 @@ def test_the_recording_of_a_step_that_has_ended_outlives_a_kill(tmp_path: Path) 
     assert "CreateHyperparameterTuningJob" in str(recording["sequence"])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody can write to")
 def test_nothing_is_sent_if_the_recordings_cannot_be_written(tmp_path: Path) -> None:
     scene = Scene("vertex", tmp_path)

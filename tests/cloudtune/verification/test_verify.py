@@ -134,6 +134,7 @@ def test_it_answers_records_and_leaves_nothing(scene: Scene) -> None:
     scene.run(*words, *(str(ROOT / "tests" / each) for each in replays))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", ["sagemaker"], indirect=True)
 def test_an_interrupt_leaves_what_was_seen_until_then(scene: Scene) -> None:
     words = [sys.executable, "-u", "-m", "cloudtune", "verify", scene.provider]
@@ -169,6 +170,7 @@ def ends_of_killed(scene: Scene, *words: str) -> list[str]:
     return ends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", VERIFIABLE, indirect=True)
 def test_a_kill_at_the_creation_of_a_job_leaves_nothing(scene: Scene) -> None:
     step = "fail" if "fail" in STEPS[scene.provider] else "complete"
@@ -301,6 +303,7 @@ def test_the_list_of_prices_bounds_the_cost(
     assert message in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_saved_plan_is_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "state"))
     assert typed(f"{PLANNED} -o verify.json", tmp_path).returncode == 0
@@ -472,6 +475,7 @@ def test_the_next_verification_removes_what_all_killed_processes_left(tmp_path: 
     assert all([*folder.rglob("*.json")] for folder in tmp_path.glob("verify-*"))
 
 
+@pytest.mark.slow
 def test_a_price_does_not_name_a_placeholder(tmp_path: Path) -> None:
     for provider in ("sagemaker", "vertex"):
         done = typed(f"cloudtune verify {provider}", tmp_path)

@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune_watson.emulator.operations import OPERATIONS
 
@@ -70,6 +72,7 @@ def fine(cluster: Cluster, method: str, path: str, **more: Any) -> int:
     return answer.status_code
 
 
+@pytest.mark.slow
 def test_no_path_query_or_body_breaks_an_operation(start_cluster: Callable[..., Cluster]) -> None:
     cluster = start_cluster()
     seen: set[int] = set()
@@ -115,6 +118,7 @@ def test_no_training_that_is_a_little_wrong_breaks_it(cluster: Cluster) -> None:
     )
 
 
+@pytest.mark.slow
 def test_no_search_that_is_a_little_wrong_breaks_it(cluster: Cluster) -> None:
     ranged = {
         "name": "x",

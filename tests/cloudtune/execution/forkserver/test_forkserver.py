@@ -351,6 +351,7 @@ STREAMS = {
 """What scripts do to the streams of Python and of the system."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["1", ""])
 def test_streams_behave_the_same(pair: Pair, unbuffered: str) -> None:
     pair.imports = [("json", ()), ("logging", ()), ("ctypes", ())]

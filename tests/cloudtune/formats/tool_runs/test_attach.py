@@ -37,6 +37,7 @@ report(value=p["C"] * p.get("gamma", 1) + p.get("degree", 0))
 """
 
 
+@pytest.mark.slow
 def test_a_local_run_starts_from_an_optuna_study(
     typed: Cloudtune, make_study: MakeStudy, tmp_path: Path
 ) -> None:

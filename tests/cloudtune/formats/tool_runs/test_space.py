@@ -146,6 +146,7 @@ VALUES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.dictionaries(st.text(max_size=4), VALUES, max_size=4), min_size=1, max_size=8))
 @example([{"=": False}])
 def test_any_configurations_become_a_study_that_holds_them(configs: list[dict[str, Any]]) -> None:

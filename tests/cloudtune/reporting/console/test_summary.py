@@ -54,6 +54,7 @@ def test_replaced_characters() -> None:
     assert sanitize.sanitize_lines("a\x07\nb\tc") == "a\ufffd\nb c"
 
 
+@pytest.mark.slow
 @given(st.recursive(st.text() | st.booleans(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_formatted_json_is_printable_and_complete(data: Any) -> None:
     for indent in (None, 2):
