@@ -25,8 +25,8 @@ def option_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
 
     These are one-letter names that the code has in quotes only as ``-C``, and names with
     underscores that it has only as ``--n-layers``, which is also how typer writes them. The script
-    is searched first, then the other Python files of the folder; the first file with an option
-    decides.
+    is searched first, then the files of the folder that it imports; the first file with an option
+    decides. Other files can be scripts with options of their own.
     """
     missing = [name for name in names if len(name) == 1 or "_" in name]
     if not missing or call.get("arguments", "flags") not in ("flags", "equals"):
@@ -34,8 +34,9 @@ def option_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     import re
 
     options: dict[str, str] = {}
-    for code in _source_files(call, folder):
-        by_typer = re.search(r"^\s*(import|from)\s+typer\b", code, re.M)
+    by_typer = False
+    for code in _imported_files(call, folder):
+        by_typer = by_typer or bool(re.search(r"^\s*(import|from)\s+typer\b", code, re.M))
         for name in list(missing):
             dashed = name.replace("_", "-")
             text = re.escape(name) if len(name) == 1 else re.escape(dashed).replace("\\-", "[_-]")
@@ -67,7 +68,7 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     missing = {name for name in names if name not in words}
     if not missing:
         return words
-    for code in _source_files(call, folder):
+    for code in map(_read, _source_files(call, folder)):
         if not any(mark in code for mark in _SWITCH_MARKS):
             continue
         found: set[str] = set()
@@ -261,26 +262,52 @@ def _switches_of_function(function: Any) -> Iterator[_Switch]:
         yield pair or _Switch(argument.arg, options, options[0], "")
 
 
-def _source_files(call: Mapping[str, Any], folder: str) -> Iterator[str]:
-    """Yield the text of the script, then of the folder's other Python files, up to a thousand."""
-    module = (call.get("module") or "").replace(".", os.sep) + ".py"
+def _imported_files(call: Mapping[str, Any], folder: str) -> Iterator[str]:
+    """Yield the text of the script, then of the folder's files that it imports, also indirectly.
+
+    If the call names no file of the folder, these are all Python files.
+    """
+    import re
+
+    files = _source_files(call, folder)
+    found = [path for path in _started_files(call, folder) if path in files]
+    if not found:
+        yield from map(_read, files)
+    modules: set[str] = set()
+    while found:
+        files = [path for path in files if path not in found]
+        for path in found:
+            code = _read(path)
+            yield code
+            imports = re.findall(r"^\s*(?:from|import)\b(?:[^\n(]*\([^)]*\)|.*)", code, re.M)
+            modules.update(re.findall(r"\w+", " ".join(imports)))
+        found = [path for path in files if _module_name(path) in modules]
+
+
+def _module_name(path: str) -> str:
+    """Return the last part of a module's name."""
+    parent, name = os.path.split(os.path.splitext(path)[0])
+    return os.path.basename(parent) if name == "__init__" else name
+
+
+def _started_files(call: Mapping[str, Any], folder: str) -> list[str]:
+    """Return the paths of what a call may start, also those that do not exist."""
+    module = (call.get("module") or "").replace(".", os.sep)
     command: Sequence[str] = call.get("command") or []
-    words: list[str] = [call.get("script") or "", module, *command]
-    seen: set[str] = set()
+    words = [call.get("script") or ""]
+    words += [module + ".py", os.path.join(module, "__main__.py")] if module else []
+    return [os.path.normpath(os.path.join(folder, word)) for word in [*words, *command] if word]
 
-    def paths() -> Iterator[str]:
-        yield from (os.path.join(folder, word) for word in words if word)
-        for parent, folders, files in os.walk(folder):
-            folders.sort()
-            for name in sorted(files):
-                if name.endswith(".py"):
-                    yield os.path.join(parent, name)
 
-    for path in paths():
-        if path in seen or not os.path.isfile(path):
-            continue
-        seen.add(path)
-        with open(path, encoding="utf-8", errors="replace") as file:
-            yield file.read(1_000_000)
-        if len(seen) == 1_000:
-            return
+def _source_files(call: Mapping[str, Any], folder: str) -> list[str]:
+    """Return the script, then the folder's other Python files, up to a thousand."""
+    paths = _started_files(call, folder)
+    for parent, folders, files in os.walk(os.path.normpath(folder)):
+        folders.sort()
+        paths += [os.path.join(parent, name) for name in sorted(files) if name.endswith(".py")]
+    return [path for path in dict.fromkeys(paths) if os.path.isfile(path)][:1_000]
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read(1_000_000)

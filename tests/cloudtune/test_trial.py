@@ -438,6 +438,19 @@ def test_option_words_of_other_files(tmp_path: Path) -> None:
     (tmp_path / "options.py").write_text("p.add_argument('-C'); p.add_argument('--n-layers')")
     expected = {"C": "-C", "n_layers": "--n-layers"}
     assert option_words({"module": "train"}, ["C", "n_layers"], str(tmp_path)) == expected
+    assert option_words({"command": ["make"]}, ["C", "n_layers"], str(tmp_path)) == expected
+    (tmp_path / "train.py").write_text("import absl")  # options.py is another script
+    assert option_words({"script": "train.py"}, ["C", "n_layers"], str(tmp_path)) == {}
+
+
+def test_option_words_of_imported_files(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/__main__.py").write_text("import typer\nfrom . import (\n  main,\n)")
+    (tmp_path / "app/main.py").write_text("def main(n_layers: int): ...")
+    (tmp_path / "app/export.py").write_text("p.add_argument('--n_layers')")
+    assert option_words({"module": "app"}, ["n_layers"], str(tmp_path)) == {
+        "n_layers": "--n-layers"
+    }
 
 
 @pytest.mark.parametrize("option", ["-C", "--C", "--n-layers", "--n_layers"])
