@@ -263,16 +263,17 @@ def _switches_of_function(function: Any) -> Iterator[_Switch]:
 
 
 def _imported_files(call: Mapping[str, Any], folder: str) -> Iterator[str]:
-    """Yield the text of the script, then of the folder's files that it imports, also indirectly.
+    """Yield the text of the script, then of the folder's files that it imports or starts.
 
-    If the call names no file of the folder, these are all Python files.
+    If the call names no Python file of the folder, these are all Python files.
     """
     import re
 
     files = _source_files(call, folder)
     found = [path for path in _started_files(call, folder) if path in files]
-    if not found:
+    if not any(path.endswith(".py") for path in found):
         yield from map(_read, files)
+        return
     modules: set[str] = set()
     while found:
         files = [path for path in files if path not in found]
@@ -281,6 +282,7 @@ def _imported_files(call: Mapping[str, Any], folder: str) -> Iterator[str]:
             yield code
             imports = re.findall(r"^\s*(?:from|import)\b(?:[^\n(]*\([^)]*\)|.*)", code, re.M)
             modules.update(re.findall(r"\w+", " ".join(imports)))
+            modules.update(re.findall(r"(\w+)\.py[\"']", code))
         found = [path for path in files if _module_name(path) in modules]
 
 

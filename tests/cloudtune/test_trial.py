@@ -438,7 +438,10 @@ def test_option_words_of_other_files(tmp_path: Path) -> None:
     (tmp_path / "options.py").write_text("p.add_argument('-C'); p.add_argument('--n-layers')")
     expected = {"C": "-C", "n_layers": "--n-layers"}
     assert option_words({"module": "train"}, ["C", "n_layers"], str(tmp_path)) == expected
-    assert option_words({"command": ["make"]}, ["C", "n_layers"], str(tmp_path)) == expected
+    (tmp_path / "start.py").write_text("run(['python', 'train.py'])")
+    (tmp_path / "train.sh").write_text("python train.py")
+    for command in (["make"], ["sh", "train.sh"], ["python", "start.py"]):
+        assert option_words({"command": command}, ["C", "n_layers"], str(tmp_path)) == expected
     (tmp_path / "train.py").write_text("import absl")  # options.py is another script
     assert option_words({"script": "train.py"}, ["C", "n_layers"], str(tmp_path)) == {}
 
