@@ -57,7 +57,7 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     """Return the words of boolean switches without a value, as ``--yes/--no``, by name.
 
     Either word can be empty. They are those of the study's ``switches``, or else of the parser in
-    the script, then in the other Python files of the folder: of argparse, optparse, absl, click or
+    the script, then in the folder's files that it imports: of argparse, optparse, absl, click or
     typer. The first file that has an option decides. An option with ``type=bool``, which reads only
     an empty text as false, has ``--name=True/--name=``.
     """
@@ -68,7 +68,7 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     missing = {name for name in names if name not in words}
     if not missing:
         return words
-    for code in map(_read, _source_files(call, folder)):
+    for code in _imported_files(call, folder):
         if not any(mark in code for mark in _SWITCH_MARKS):
             continue
         found: set[str] = set()

@@ -528,10 +528,11 @@ def test_argparse_with_another_option(tmp_path: Path, option: str, style: str) -
     ],
 )
 def test_switch_words(tmp_path: Path, code: str, words: str | None) -> None:
-    (tmp_path / "train.py").write_text(code)
+    (tmp_path / "train.py").write_text("import other\n" + code)
     (tmp_path / "other.py").write_text("p.add_argument('--other', action='store_true')")
+    (tmp_path / "plot.py").write_text("p.add_argument('--plot', action='store_true')")
     call = {"script": "train.py"}
-    found = switch_words(call, ["aug", "other"], str(tmp_path))
+    found = switch_words(call, ["aug", "other", "plot"], str(tmp_path))
     assert found == {"other": "--other/", **({"aug": words} if words else {})}
     call["switches"] = {"aug": "--so"}  # type: ignore[assignment]
     assert switch_words(call, ["aug"], str(tmp_path)) == {"aug": "--so"}
