@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cloudtune.cli.options import examples, job_option, run_argument, split_run_and_trial
+from cloudtune.results.events import OPEN_JOB_STATES
 
 if TYPE_CHECKING:
     from cloudtune.runs.logs import ServiceLog
@@ -30,7 +31,7 @@ def watch(run: str | None) -> None:
     handle.follow()
     results = handle.results().jobs
     print_summary(results, handle.folder)
-    if any(result.state in {"running", "pending"} for result in results):
+    if any(result.state in OPEN_JOB_STATES for result in results):
         click.echo(f"no process runs it now; resume with: cloudtune resume {handle.id}", err=True)
     raise SystemExit(run_exit_code(results))
 

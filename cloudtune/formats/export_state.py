@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from cloudtune.results.events import OPEN_JOB_STATES
 from cloudtune.results.model import StudyResult
 
-_UNFINISHED = {"pending", "running", "unknown"}
+_UNFINISHED = {"unknown", *OPEN_JOB_STATES}
 
 
 def export_state(result: StudyResult) -> str:

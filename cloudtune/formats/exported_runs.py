@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cloudtune.results.events import JobState, RunJobState
+from cloudtune.results.events import OPEN_JOB_STATES, JobState, RunJobState
 from cloudtune.results.model import Measurement, StudyResult, Trial, encode_json
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def finished_run(
     from cloudtune.diagnostics import Note
     from cloudtune.formats.run_reader import FinishedRun
 
-    is_open = result.state in {"running", "pending"}
+    is_open = result.state in OPEN_JOB_STATES
     text = f"exported by cloudtune: run {result.run} on {result.provider}"
     return FinishedRun(
         study=result.study,

@@ -23,21 +23,23 @@ from cloudtune.ledger.lock import lock_holder
 from cloudtune.results.event_checks import event_problem
 
 VERSION = 5
-_BY_TRIAL = "CREATE INDEX events_by_trial ON events (run, provider, number)"
-_EVENTS = """
+# The name of a table has the version that created it so. A migration to that version uses it, so a
+# later change needs a constant of its own.
+_BY_TRIAL_2 = "CREATE INDEX events_by_trial ON events (run, provider, number)"
+_EVENTS_3 = """
     CREATE TABLE events (
         run TEXT NOT NULL, provider TEXT NOT NULL, seq INTEGER NOT NULL,
         number INTEGER NOT NULL DEFAULT 0, kind TEXT NOT NULL, body TEXT NOT NULL,
         checksum INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (run, provider, seq)
     ) STRICT, WITHOUT ROWID
     """
-_CHECKSUMS = """
+_CHECKSUMS_3 = """
     CREATE TABLE checksums (
         run TEXT NOT NULL, provider TEXT NOT NULL, record INTEGER NOT NULL,
         events INTEGER, numbers INTEGER, checksum INTEGER, PRIMARY KEY (run, provider)
     ) STRICT, WITHOUT ROWID
     """
-_PROPOSALS = """
+_PROPOSALS_5 = """
     CREATE TABLE proposals (
         run TEXT NOT NULL, provider TEXT NOT NULL, seq INTEGER NOT NULL, body TEXT NOT NULL,
         checksum INTEGER NOT NULL, PRIMARY KEY (run, provider, seq)
@@ -58,10 +60,10 @@ _TABLES = (
         PRIMARY KEY (run, provider)
     ) STRICT
     """,
-    _EVENTS,
-    _BY_TRIAL,
-    _CHECKSUMS,
-    _PROPOSALS,
+    _EVENTS_3,
+    _BY_TRIAL_2,
+    _CHECKSUMS_3,
+    _PROPOSALS_5,
 )
 
 
@@ -158,7 +160,7 @@ def _to_version_2(db: sqlite3.Connection, _old: Path) -> None:
     db.execute("ALTER TABLE events ADD COLUMN number INTEGER NOT NULL DEFAULT 0")
     db.create_function("number_of", 1, _number_of, deterministic=True)
     db.execute("UPDATE events SET number=number_of(body)")
-    db.execute(_BY_TRIAL)
+    db.execute(_BY_TRIAL_2)
 
 
 def _number_of(body: str) -> int:
@@ -185,7 +187,7 @@ def _to_version_3(db: sqlite3.Connection, old: Path) -> None:
     """
     db.execute("ALTER TABLE events RENAME TO events_2")
     db.execute("DROP INDEX events_by_trial")
-    for table in (_EVENTS, _BY_TRIAL, _CHECKSUMS):
+    for table in (_EVENTS_3, _BY_TRIAL_2, _CHECKSUMS_3):
         db.execute(table)
     for (run,) in db.execute("SELECT id FROM runs").fetchall():
         _write_checksum_3(db, run, RUN_ITSELF, _RUN_3, (run,))
@@ -257,7 +259,7 @@ def _to_version_4(_db: sqlite3.Connection, _old: Path) -> None:
 
 def _to_version_5(db: sqlite3.Connection, _old: Path) -> None:
     """Add the proposals."""
-    db.execute(_PROPOSALS)
+    db.execute(_PROPOSALS_5)
 
 
 _MIGRATIONS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {

@@ -39,6 +39,7 @@ _OWN = frozenset(
         *("broken", "ended", "seconds", "waited", "billed_seconds", "billed_at_least", "machine"),
         *(
             "resource",
+            "seed",
             "replaces",
             "retries",
             "proposal",

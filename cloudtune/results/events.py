@@ -19,6 +19,8 @@ TrialState = Literal[
 JobState = Literal["pending", "running", "completed", "failed", "cancelled", "unknown"]
 RunJobState = JobState | Literal["refused"]
 """The state of a job in a run. A refused job was never sent."""
+OPEN_JOB_STATES: frozenset[RunJobState] = frozenset(["pending", "running"])
+"""The states in which a job has not ended."""
 MEASURED_STATES: frozenset[TrialState] = frozenset(["completed", "stopped_early"])
 """The states in which a trial has ended with a result."""
 COUNTED_STATES: frozenset[TrialState] = frozenset([*MEASURED_STATES, "failed"])

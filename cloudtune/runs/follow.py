@@ -9,7 +9,7 @@ from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.records import JobRecord
 from cloudtune.planning.serialization import restore_plan
-from cloudtune.results.events import Outcome
+from cloudtune.results.events import OPEN_JOB_STATES, Outcome
 from cloudtune.runs.detach import resume_unattended
 
 _POLL_SECONDS = 0.3
@@ -63,9 +63,7 @@ def follow(run: str, observer: Observer) -> None:
                     last_shown[provider] = events[-1][0]
                     observer.events(provider, [event for _, event in events])
             for job in jobs:
-                may_go_on = job.state in {"pending", "running"} or (
-                    is_executed and job.has_new_limits
-                )
+                may_go_on = job.state in OPEN_JOB_STATES or (is_executed and job.has_new_limits)
                 if job.provider not in ended and not may_go_on:
                     ended.add(job.provider)
                     observer.end(job.provider, Outcome(job.state, job.reason))

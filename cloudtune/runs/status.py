@@ -16,6 +16,7 @@ from cloudtune.ledger.lock import lock_holder
 from cloudtune.ledger.proposals import waiting_proposals
 from cloudtune.ledger.reader import read_job, read_results
 from cloudtune.ledger.records import JobRecord, RunRecord
+from cloudtune.results.events import OPEN_JOB_STATES
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs.confirmed_best import with_decisions
 from cloudtune.runs.creation import lost_runs
@@ -153,7 +154,7 @@ def _job_status(
     except LedgerError as error:
         errors.append(error)
         proposals = 0
-    is_interrupted = result.state in {"running", "pending"} and not is_executed
+    is_interrupted = result.state in OPEN_JOB_STATES and not is_executed
     state = "interrupted" if is_interrupted else result.state
     if not is_executed:
         folder = ledger.job_folder(record.id, job.provider)

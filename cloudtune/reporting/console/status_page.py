@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cloudtune.engine.job_emulator import EMULATOR_ENDED
 from cloudtune.engine.job_limits import limit_of
 from cloudtune.reporting.sanitize import sanitize_line
-from cloudtune.results.events import COUNTED_STATES, changed_since
+from cloudtune.results.events import COUNTED_STATES, OPEN_JOB_STATES, changed_since
 from cloudtune.results.model import job_state
 from cloudtune.results.objective import MISSING_METRIC
 from cloudtune.study.expected_trials import expected_trials
@@ -85,7 +85,7 @@ def status_hints(state: str, result: StudyResult) -> list[str]:
     run = result.run
     if result.reason.startswith(EMULATOR_ENDED):  # it says what to do
         return []
-    if state in {"running", "pending"}:
+    if state in OPEN_JOB_STATES:
         return [f"watch it: cloudtune watch {run}", f"stop it: cloudtune stop {run}"]
     is_resumable = state == "cancelled" and (result.mode == "driven" or not result.job)
     if is_resumable or state in {"interrupted", "unknown"}:
