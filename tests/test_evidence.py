@@ -11,6 +11,7 @@ import pytest
 from cloudtune_sagemaker import rights as sagemaker
 from cloudtune_vertex import rights as vertex
 from scripts import evidence
+from tests.providers import TUNERS
 
 EMULATORS = {
     "sagemaker": ("cloudtune_sagemaker", "sagemaker"),
@@ -24,6 +25,10 @@ NO_FIELDS = frozenset(
     ["HeadFile", "GetExecLog", "GetExecResult", "StopSearch", "ForceStopSearch", "StopExec"]
 )
 """Operations of IBM whose answers are empty, or a file."""
+
+
+def test_each_service_with_a_tuner_is_on_the_page() -> None:
+    assert {name for _, name in EMULATORS.values()} == {*TUNERS}
 
 
 def test_the_page_is_what_its_script_writes() -> None:

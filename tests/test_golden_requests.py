@@ -22,12 +22,13 @@ import pytest
 
 from cloudtune.provider.stored_plan import facts_to_json
 from cloudtune.study.study import Study
+from tests.providers import TUNERS
 
 FILES = [
     (provider, file)
     for provider, folder in (
         ("azure", "golden/driven"),
-        *((name, "golden") for name in ("sagemaker", "vertex", "watson", "ray")),
+        *((name, "golden") for name in sorted({*TUNERS, "ray"} - {"azure"})),
     )
     for file in sorted(Path(__file__).parent.glob(f"cloudtune_{provider}/{folder}/*.json"))
 ]

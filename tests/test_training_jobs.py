@@ -17,7 +17,7 @@ from cloudtune.results.events import Started
 from tests.played_service import HYPERBAND, PlayedService, starting
 from tests.providers import TUNERS
 
-NOT_WATSON = pytest.mark.parametrize("provider", ["azure", "sagemaker", "vertex"])
+NOT_WATSON = pytest.mark.parametrize("provider", sorted({*TUNERS} - {"watson"}))
 """IBM has no such refusal or state, and keeps no checkpoints for a later job."""
 Play = Callable[..., Any]
 

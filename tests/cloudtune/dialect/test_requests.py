@@ -20,6 +20,7 @@ from cloudtune.study.study import Study
 from cloudtune_azure.request.rest import to_rest
 from tests.document_equality import Equalities, differences
 from tests.plan_factory import Planned
+from tests.providers import TUNERS
 
 TESTS = Path(__file__).parents[2]
 IDENTITIES: Mapping[str, str] = {
@@ -141,7 +142,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("provider", RUN_PATHS)
+@pytest.mark.parametrize("provider", TUNERS)
 def test_an_export_is_the_request_without_what_only_a_run_has(provider: str) -> None:
     compared, refused = 0, set[str]()
     for name, plan, study in golden(provider):
@@ -179,7 +180,7 @@ def sentences(findings: Sequence[Finding | Note]) -> dict[tuple[str, str], set[s
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("provider", RUN_PATHS)
+@pytest.mark.parametrize("provider", TUNERS)
 def test_a_plan_and_an_export_say_the_same(provider: str) -> None:
     common = 0
     for name, plan, study in golden(provider):

@@ -92,14 +92,14 @@ def of_file(name: str, text: str, **more: Any) -> tuple[list[Any], list[str]]:
 
 
 def test_a_table_from_elsewhere_is_matched_by_its_columns() -> None:
-    text = """\ufefflr;depth;batch;kind;warm;gamma;loss;broken;who
-        0.1;3;16;a;True;0.5;0.7;;me
-        1e-3;4.0;32.5;1;no;;0.6;;you
+    text = """\ufefflr;depth;batch;kind;warm;gamma;loss;broken;who;seed
+        0.1;3;16;a;True;0.5;0.7;;me;1
+        1e-3;4.0;32.5;1;no;;0.6;;you;2
 
-        0.5;3;16;none;0;;0.9;;
-        7;3;16;none;0;;0.9;;
-        0.5;3;16;none;0;0.5;0.9;;
-        0.5;3;16;none;0;;;;
+        0.5;3;16;none;0;;0.9;;;
+        7;3;16;none;0;;0.9;;;
+        0.5;3;16;none;0;0.5;0.9;;;
+        0.5;3;16;none;0;;;;;
     """
     parents, remarks = of_file("table.csv", "\n".join(map(str.strip, text.splitlines())))
     assert [(dict(each.parameters), each.objective) for each in parents] == [
