@@ -275,7 +275,10 @@ def test_a_run_whose_uploads_are_unknown_stays(
     assert lifecycle.results(created.facts.run_id)
 
 
-def test_uploads_of_a_job_that_may_run_stay(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_unknown", [False, True])
+def test_uploads_of_a_job_that_may_run_stay(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, is_unknown: bool
+) -> None:
     def connect(*_: Any) -> Any:
         return bench.aws
 
@@ -286,6 +289,8 @@ def test_uploads_of_a_job_that_may_run_stay(bench: Bench, monkeypatch: pytest.Mo
     with Ledger() as ledger:
         ledger.begin_job(run, "sagemaker")
         ledger.set_job_name(run, "sagemaker", created.facts.job_name)
+        if is_unknown:
+            ledger.end_job(run, "sagemaker", "unknown", "it may still run")
     clean = CliRunner().invoke(cli, ["clean", run, "--remote", "--yes"])
     assert clean.exit_code == 3
     assert f"run {run} stays: sagemaker may still run {created.facts.job_name}" in clean.stderr
