@@ -147,8 +147,9 @@ def test_a_job_runs_and_its_files_can_be_read(api: Api, package: str) -> None:
     query = f"/api/v0/logs/file?node_id={node}&filename=job-driver-{job}.log&lines=1"
     status, text = api.call("GET", query)
     assert status == 200
-    assert text.startswith("hello")
-    assert text.count("\n") <= 1
+    # Ray writes its own line before it starts the process, and flushes it afterwards.
+    assert text in (log.splitlines(keepends=True)[-1], log.splitlines()[-1])
+    assert text.startswith(("hello", "Running entrypoint"))
     assert {each["submission_id"] for each in api.json("/api/jobs/")} >= {job}
     nodes = api.json("/api/v0/nodes")["data"]["result"]["result"]
     (own,) = [each for each in nodes if each["node_id"] == node]
