@@ -34,8 +34,8 @@ class TimeBreakdown:
 
     @property
     def parallel_trials(self) -> float | None:
-        """The average number of trials that ran at the same time."""
-        return self.trials / self.wall if self.wall else None
+        """The average number of trials that ran at the same time; those that waited do not count."""
+        return (self.trials - self.phases["waiting"]) / self.wall if self.wall else None
 
 
 def time_breakdown(group: Group) -> TimeBreakdown:
@@ -70,13 +70,15 @@ def _phases(trial: Trial) -> dict[str, float]:
     if begin is None or trial.ended is None:
         return {}
     span = trial.ended - begin
-    # Earlier versions counted the time in a queue as run time.
-    ran = min(filter(None, (trial.seconds, trial.billed_seconds)), default=trial.seconds)
-    waiting = 0.0 if ran is None else max(0.0, span - ran)
+    seconds = span if trial.seconds is None else trial.seconds
+    # Earlier versions counted the time in a queue as run time. Spot machines are billed for less.
+    billed = seconds if trial.waited or not trial.billed_seconds else trial.billed_seconds
+    queued = max(0.0, seconds - billed)
+    waiting = max(0.0, span - seconds + queued)
     times = [m.time for m in trial.measurements if m.time is not None]
     if not times:
         return {"waiting": waiting, "not told": span - waiting}
-    start = begin + waiting
+    start = (begin if trial.started is None else trial.started) + queued
     starting = min(max(0.0, min(times) - start), span - waiting)
     ending = min(max(0.0, trial.ended - max(times)), span - waiting - starting)
     training = span - waiting - starting - ending

@@ -43,7 +43,32 @@ def test_the_time_of_a_trial_is_split_by_what_is_known() -> None:
         "not told": 10.0,
     }
     assert (found.wall, found.before_first, found.trials) == (80.0, 5.0, 75.0)
-    assert found.parallel_trials == pytest.approx(75 / 80)
+    assert found.parallel_trials == pytest.approx(70 / 80)
+
+
+@pytest.mark.parametrize(
+    ("times", "phases"),
+    [
+        # paused between two rungs: from 120 to 170
+        ({"created": 100.0, "began": 100.0, "seconds": 50.0}, (50.0, 10.0, 30.0, 10.0)),
+        # on a spot machine, which is billed for 15 of its 50 seconds
+        (
+            {"created": 100.0, "began": 105.0, "seconds": 50.0, "waited": 50.0}
+            | {"billed_seconds": 15.0},
+            (50.0, 5.0, 35.0, 10.0),
+        ),
+    ],
+)
+def test_a_trial_runs_neither_between_rungs_nor_less_if_less_is_billed(
+    times: dict[str, float], phases: tuple[float, ...]
+) -> None:
+    steps = measured((1, 0.1, 110.0), (2, 0.2, 190.0))
+    one = trial(1, 0.2, ended=200.0, measurements=steps, **times)
+    found = time_breakdown(group_jobs([job("p", [one])])[0])
+    assert tuple(found.phases[name] for name in ("waiting", "starting", "training", "ending")) == (
+        pytest.approx(phases)
+    )
+    assert found.parallel_trials == pytest.approx(50 / 100)
 
 
 @given(st.lists(st.floats(90, 260), max_size=4), st.none() | st.floats(0, 200))
