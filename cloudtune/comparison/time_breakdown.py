@@ -34,7 +34,7 @@ class TimeBreakdown:
 
     @property
     def parallel_trials(self) -> float | None:
-        """The average number of trials that ran at the same time; those that waited do not count."""
+        """The average number of trials that ran at the same time, apart from those that waited."""
         return (self.trials - self.phases["waiting"]) / self.wall if self.wall else None
 
 
