@@ -60,7 +60,7 @@ def test_the_time_of_a_trial_is_split_by_what_is_known() -> None:
     ],
 )
 def test_a_trial_runs_neither_between_rungs_nor_less_if_less_is_billed(
-    times: dict[str, float], phases: tuple[float, ...]
+    times: dict[str, Any], phases: tuple[float, ...]
 ) -> None:
     steps = measured((1, 0.1, 110.0), (2, 0.2, 190.0))
     one = trial(1, 0.2, ended=200.0, measurements=steps, **times)
