@@ -146,7 +146,8 @@ def input_variable(name: str) -> str:
     )
 
 
-def _placeholder_names(word: str) -> list[str]:
+def placeholder_names(word: str) -> list[str]:
+    """Return the names of the placeholders in a fixed word."""
     import re
 
     return [name.strip() for name in re.findall(_PLACEHOLDER, word)]
@@ -169,7 +170,7 @@ def _appended_values(call: Mapping[str, Any], values: Mapping[str, Value]) -> di
     words: list[str] = [*(call.get("command") or []), *(call.get("args") or [])]
     if not any("{{" in word for word in words):
         return dict(values)
-    placed = {name for word in words for name in _placeholder_names(word)}
+    placed = {name for word in words for name in placeholder_names(word)}
     return {name: value for name, value in values.items() if name not in placed}
 
 
@@ -190,7 +191,7 @@ def _fill_placeholders(
     filled: list[str] = []
     after_flag = False
     for word in words:
-        names = _placeholder_names(word)
+        names = placeholder_names(word)
         if any(n not in known and (parameters is None or n in parameters) for n in names):
             if after_flag and re.fullmatch(_PLACEHOLDER, word):
                 filled.pop()

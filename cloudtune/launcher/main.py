@@ -10,11 +10,12 @@ from cloudtune.launcher import CONTRACT_FILE, SEED, STUDY_FILE
 from cloudtune.launcher.call import RUN, argument_values, command_line, environment
 from cloudtune.launcher.contract import Contract, has_files, parse_flags
 from cloudtune.launcher.expressions import with_reader
-from cloudtune.launcher.options import option_words, switch_words
+from cloudtune.launcher.options import option_words
 from cloudtune.launcher.printed_metrics import PrintedMetrics, TrialError, compile_patterns
 from cloudtune.launcher.process import MAX_REASON_LENGTH, Launcher
 from cloudtune.launcher.restore import restore_constants, restore_values
 from cloudtune.launcher.secrets import SecretFilter
+from cloudtune.launcher.switches import switch_words
 from cloudtune.launcher.values import expand_maps
 from cloudtune.trial import TRIAL, load_json
 

@@ -17,7 +17,8 @@ from warnings import catch_warnings, simplefilter
 
 from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.launcher.options import call_keywords, calls_bool, switch_words
+from cloudtune.launcher.python_code import call_keywords
+from cloudtune.launcher.switches import calls_bool, switch_words
 from cloudtune.launcher.values import part_name
 from cloudtune.provider.facts import Facts
 from cloudtune.study.arguments import takes_arguments

@@ -39,6 +39,7 @@ from cloudtune.planning.preflight import (
     engine_notes,
 )
 from cloudtune.planning.remote_code import check_switches, read_switches
+from cloudtune.planning.unknown_options import check_unknown_options, read_unknown_options
 from cloudtune.planning.warm_start import read_parents
 from cloudtune.provider import registry
 from cloudtune.provider.cost import check_budget, estimate
@@ -132,6 +133,7 @@ def plan(
         lookup = replace(lookup, data={**lookup.data, **read_switches(study, folder)})
     elif source:
         code = read_bool_options(study, source) | read_reader(study, source)
+        code |= read_unknown_options(study, source)
         lookup = replace(lookup, data={**lookup.data, **code})
     in_inputs = {
         name: first
@@ -293,6 +295,7 @@ def _plan_mode(
         *check_rehearsal(on, settings, facts, emulates_images=provider.emulates_images),
         *check_switches(study, on, facts),
         *check_bool_options(facts),
+        *check_unknown_options(facts),
         *check_expressions(study, facts),
         *check_source(facts, leaves_machine=isinstance(settings, CloudSettings)),
         *check_cost_metric(study, on, settings, facts),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.launcher.options import switch_words
+from cloudtune.launcher.switches import switch_words
 from cloudtune.planning.bool_options import boolean_paths
 from cloudtune.provider.facts import Facts
 from cloudtune.provider.lookup import has_code

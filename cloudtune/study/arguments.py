@@ -25,7 +25,8 @@ def script_arguments(study: Study, values: dict[str, Value], source: str) -> lis
     """
     from cloudtune.launcher.call import argument_values, command_line
     from cloudtune.launcher.expressions import with_reader
-    from cloudtune.launcher.options import option_words, switch_words
+    from cloudtune.launcher.options import option_words
+    from cloudtune.launcher.switches import switch_words
 
     fields = {"script", "module", "command", "arguments", "switches"}
     call = {**study.trial.model_dump(include=fields), "maps": study.maps}

@@ -13,7 +13,8 @@ from typing import Any
 from cloudtune import trial
 from cloudtune.launcher.call import argument_values, command_line, environment, seed_variables
 from cloudtune.launcher.expressions import with_reader
-from cloudtune.launcher.options import option_words, switch_words
+from cloudtune.launcher.options import option_words
+from cloudtune.launcher.switches import switch_words
 from cloudtune.launcher.values import expand_maps
 from cloudtune.provider import Json, UsageError, Value, script_modules
 from cloudtune.results import Started

@@ -25,8 +25,9 @@ from cloudtune.launcher import CONTRACT_FILE, STUDY_FILE
 from cloudtune.launcher.call import command_line, environment
 from cloudtune.launcher.expressions import with_reader
 from cloudtune.launcher.numbers import parse_number
-from cloudtune.launcher.options import option_words, switch_words
+from cloudtune.launcher.options import option_words
 from cloudtune.launcher.restore import restore_values
+from cloudtune.launcher.switches import switch_words
 from cloudtune.launcher.values import format_value
 from cloudtune.study import search_space
 from cloudtune.study.fields import StudyFields
@@ -422,6 +423,33 @@ def test_argparse_reads_every_value_that_a_study_accepts(
         ("from typer import run\ndef main(n_layers: int): ...", {"n_layers": "--n-layers"}),
         ("import typer\nn: int = typer.Option(..., '--n_layers')", {}),
         ("def main(n_layers: int): ...", {}),
+        ("p.add_argument('-gamma', type=float)", {"gamma": "-gamma"}),
+        ("p.add_argument('-n_layers'); p.add_argument('-gam')", {"n_layers": "-n_layers"}),
+        ("p.add_argument('-n-layers', '-n')", {"n_layers": "-n-layers"}),
+        ("p.add_argument('-n_layers', '--n_layers')", {}),
+        ("name = run + '-gamma'", {}),
+        ("p.add_argument('--layers', '-l', dest='n_layers')", {"n_layers": "--layers"}),
+        ("p.add_argument('-l', dest='n_layers')", {"n_layers": "-l"}),
+        ("p.add_argument('--n', dest='n_layers'); p.add_argument('--n_layers')", {}),
+        ("@click.option('--layers', 'n_layers')\ndef f(): ...", {"n_layers": "--layers"}),
+        ("p.add_argument('--deep', dest='n_layers', action='store_const', const=9)", {}),
+        *(
+            (loop, {"n_layers": "--n-layers"})
+            for loop in (
+                "for f in fields(C): p.add_argument('--' + f.name.replace('_', '-'))",
+                "for n, v in D.items(): p.add_argument(f\"--{n.replace('_', '-')}\", type=int)",
+                "for n in D:\n  flag = '--' + n.replace('_', '-')\n  p.add_argument(flag)",
+                "def flag(n): return '--' + n.replace('_', '-')\n"
+                "[p.add_argument(flag(n)) for n in D]",
+            )
+        ),
+        ("for n in D: p.add_argument('--' + n)\nrun = name.replace('_', '-')", {}),
+        ("for n in D: p.add_argument('--' + n.upper().replace('_', '-'))", {}),
+        (
+            "for n in D: p.add_argument('--' + n)\n"
+            "for n in E: p.add_argument('--' + n.replace('_', '-'))",
+            {},
+        ),
     ],
 )
 def test_option_words(tmp_path: Path, code: str, options: dict[str, str]) -> None:
@@ -456,7 +484,7 @@ def test_option_words_of_imported_files(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("option", ["-C", "--C", "--n-layers", "--n_layers"])
+@pytest.mark.parametrize("option", ["-C", "--C", "--n-layers", "--n_layers", "-n_layers", "-lr"])
 @pytest.mark.parametrize("style", ["flags", "equals"])
 def test_argparse_with_another_option(tmp_path: Path, option: str, style: str) -> None:
     name = option.strip("-").replace("-", "_")
