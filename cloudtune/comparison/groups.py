@@ -46,7 +46,9 @@ class RunSummary:
     idle: float | None
     """The part of the seconds in which no process ran the job."""
     cost: float | None
-    """None unless the cost of every trial is known."""
+    """None unless the cost of every trial is known. The most, if there is `cost_at_least`."""
+    cost_at_least: float | None
+    """The least, if a service reports only bounds of the time that it bills; None otherwise."""
     currency: str | None
     study_hash: str
     source_hash: str | None
@@ -151,6 +153,8 @@ def _summarize_run(job: StudyResult) -> RunSummary:
     costs = [trial.cost for trial in job.trials if trial.cost]
     currencies = {cost.currency for cost in costs}
     known = len(costs) == len(job.trials) and len(currencies) == 1
+    is_bounded = known and any(cost.at_least is not None for cost in costs)
+    least = sum(cost.amount if cost.at_least is None else cost.at_least for cost in costs)
     return RunSummary(
         run=job.run,
         state=job_state(job),
@@ -161,6 +165,7 @@ def _summarize_run(job: StudyResult) -> RunSummary:
         seconds=job_duration(job),
         idle=job.idle,
         cost=sum(cost.amount for cost in costs) if known else None,
+        cost_at_least=least if is_bounded else None,
         currency=currencies.pop() if known else None,
         study_hash=job.study_hash,
         source_hash=job.source_hash,

@@ -16,7 +16,9 @@ from cloudtune.study.expected_trials import expected_trials
 
 if TYPE_CHECKING:
     from cloudtune.planning.earlier_trials import Basis
+    from cloudtune.provider.facts import Price
     from cloudtune.search.expected_brackets import Brackets
+    from cloudtune.study.schema import Limits
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Forecast:
     """The most time that its trials can run one after the other at a service, where each also waits
     for a machine for an unknown time."""
     cost: tuple[float, float] | None
-    """The cost for `seconds`, in the currency of the plan's estimate."""
+    """The cost for `seconds`, in the currency of the plan's estimate. A budget ends both."""
     brackets: Brackets | None = None
     """How much of the resource trials get if cloudtune runs hyperband with `max_trials`."""
 
@@ -64,14 +66,36 @@ def forecast(plan: Plan) -> Forecast:
     if basis and trials is not None:
         rounds = math.ceil(trials / parallel)
         waits = known_waits(plan, basis) or (0.0, 0.0)
-        times = (basis.low + waits[0], basis.high + waits[1])
-        low, high = (min(rounds * each, limits.timeout or math.inf) for each in times)
-        seconds = (low, high)
-        if price := plan.facts.price if plan.estimate else None:
-            low, high = (max(each, price.min_seconds) for each in (basis.low, basis.high))
-            cost = (trials * low * price.per_second, trials * high * price.per_second)
+        price = plan.facts.price if plan.estimate else None
+        jobs = [
+            _job(limits, price, trials, rounds * (ran + waited), ran)
+            for ran, waited in zip((basis.low, basis.high), waits, strict=True)
+        ]
+        (fast, slow), (cheap, dear) = (sorted(each) for each in zip(*jobs, strict=True))
+        seconds, cost = (fast, slow), (cheap, dear) if price else None
     brackets = _brackets(plan, trials)
     return Forecast(trials, parallel, basis, seconds, most, running, cost, brackets)
+
+
+def _job(
+    limits: Limits, price: Price | None, trials: int, seconds: float, ran: float
+) -> tuple[float, float]:
+    """Return the seconds and the cost of a job until its trials have run, or a limit ends it.
+
+    Args:
+        limits: The limits.
+        price: The price of a trial, if it is known.
+        trials: The number of trials.
+        seconds: The time of the job without limits.
+        ran: The run time of one trial.
+    """
+    cost = trials * max(ran, price.min_seconds) * price.per_second if price else 0.0
+    shares = [1.0]
+    if limits.timeout and seconds:
+        shares.append(limits.timeout / seconds)
+    if limits.max_cost and price and limits.max_cost.currency == price.currency and cost:
+        shares.append(limits.max_cost.amount / cost)
+    return seconds * min(shares), cost * min(shares)
 
 
 def known_waits(plan: Plan, basis: Basis) -> tuple[float, float] | None:

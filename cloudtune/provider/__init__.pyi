@@ -74,6 +74,7 @@ from cloudtune.provider.start_values import start_name as start_name
 from cloudtune.study.merge import merge_json as merge_json
 from cloudtune.study.quantities import Money as Money
 from cloudtune.study.quantities import format_bytes as format_bytes
+from cloudtune.study.quantities import format_cost as format_cost
 from cloudtune.study.quantities import format_count as format_count
 from cloudtune.study.quantities import format_duration as format_duration
 from cloudtune.study.quantities import parse_bytes as parse_bytes

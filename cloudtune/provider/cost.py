@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from cloudtune.diagnostics import Finding, Note
 from cloudtune.provider.facts import Facts, Price
+from cloudtune.study.quantities import format_cost
 from cloudtune.study.schema import Json, Limits, Mode
 
 
@@ -41,10 +42,11 @@ class Estimate:
                 f"{hourly}; no maximum: that requires trial_timeout, and max_trials or timeout, "
                 "none of them in native"
             )
+        most = format_cost(self.most, self.currency)
         if not self.uncounted:
-            return f"0 to {self.most:.2f} {self.currency}: {hourly}"
+            return f"0 to {most}: {hourly}"
         missing = f"an estimate, which does not count {'; '.join(self.uncounted)}"
-        return f"0 to about {self.most:.2f} {self.currency}, {missing}: {hourly}"
+        return f"0 to about {most}, {missing}: {hourly}"
 
 
 def read_prices(file: Path, *fields: str) -> dict[tuple[str, ...], Price]:
@@ -85,21 +87,20 @@ def check_budget(
         return
     idle = idle_seconds(mode, facts) * (limits.parallel_trials or 1) * price.per_second
     if idle >= budget.amount:
-        reason = (
-            f"machines that wait for trials could cost {idle:.3g} {price.currency} by themselves"
-        )
+        cost = format_cost(idle, price.currency)
+        reason = f"machines that wait for trials could cost {cost} by themselves"
         yield Finding("refused", path, f"{reason}: raise max_cost, or let them wait less")
         return
     if facts.emulated:
         return
     if idle:
-        text = f"counts the time that machines wait for trials, up to {idle:.3g} {price.currency} "
-        yield Note(path, f"{text}after the last ones")
+        text = "counts the time that machines wait for trials, up to "
+        yield Note(path, f"{text}{format_cost(idle, price.currency)} after the last ones")
     longest = longest_trial(limits, facts)
     excess = "by what they cost, which trial_timeout would bound"
     if longest:
         amount = longest * (limits.parallel_trials or 1) * price.per_second
-        excess = f"by about {amount:.3g} {price.currency}"
+        excess = f"by about {format_cost(amount, price.currency)}"
     more = " and more" if mode == "managed" else ""
     yield Note(
         path,

@@ -13,7 +13,7 @@ from cloudtune.reporting.phrases import (
 )
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.search.surrogate import MIN_TRIALS, Checked, Prediction
-from cloudtune.study.quantities import format_count
+from cloudtune.study.quantities import format_cost, format_count
 
 
 def describe_explanation(found: Explanation | TrialExplanation) -> list[tuple[str, str]]:
@@ -112,11 +112,7 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
     left = [
         *([] if found.left.trials is None else [format_count(found.left.trials, "trial")]),
         *([] if found.left.seconds is None else [format_seconds(found.left.seconds)]),
-        *(
-            []
-            if found.left.cost is None
-            else [f"{found.left.cost:.2f} {found.left.currency or ''}".rstrip()]
-        ),
+        *([] if found.left.cost is None else [format_cost(found.left.cost, found.left.currency)]),
     ]
     if left:
         yield "Left", ", ".join(left) + "."

@@ -36,6 +36,18 @@ def format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def format_cost(amount: float, currency: str | None = None) -> str:
+    """Return an amount of money for reading: to the cent, below 1 with three significant digits.
+
+    Example:
+        >>> format_cost(12.345, "USD"), format_cost(0.5, "USD"), format_cost(0.00091234)
+        ('12.35 USD', '0.50 USD', '0.000912')
+    """
+    digits = 2 if not amount or abs(amount) >= 0.995 else 2 - math.floor(math.log10(abs(amount)))
+    whole, _, cents = f"{amount:.{digits}f}".partition(".")
+    return f"{whole}.{cents.rstrip('0').ljust(2, '0')} {currency or ''}".rstrip()
+
+
 def format_bytes(count: int) -> str:
     """Return a number of bytes in the unit that suits it, such as ``20 MB``."""
     if count >= 1e9:

@@ -31,7 +31,7 @@ from cloudtune.results.model import Trial, best_trial
 from cloudtune.results.outcomes import describe_broken
 from cloudtune.results.trials import Trials
 from cloudtune.study.expected_trials import expected_trials
-from cloudtune.study.quantities import format_count
+from cloudtune.study.quantities import format_cost, format_count
 
 """The states of trials that count toward the total."""
 
@@ -100,7 +100,7 @@ class JobProgress:
             return ""
         if price is None:
             return "unknown" if isinstance(self.plan.settings, CloudSettings) else ""
-        return sanitize_line(f"{self._spending.so_far:.2f} {price.currency}")
+        return sanitize_line(format_cost(self._spending.so_far, price.currency))
 
     def end(self, outcome: Outcome) -> None:
         """Record how the job ended."""

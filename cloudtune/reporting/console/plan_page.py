@@ -19,7 +19,7 @@ from cloudtune.reporting.phrases import (
     location_prefix,
 )
 from cloudtune.reporting.sanitize import format_json, sanitize_line
-from cloudtune.study.quantities import format_count
+from cloudtune.study.quantities import format_cost, format_count
 
 _COMPARED = ("mode", "search", "trials", "limits", "time", "cost", "machine")
 """The rows of a page that are short enough for a table."""
@@ -163,8 +163,8 @@ def describe_cost(plan: Plan, known: Forecast | None = None) -> str:
         return f"unknown; set the hourly price under providers.{plan.provider}.prices"
     about = ""
     if known and known.cost:
-        about = f"about {_range(*(f'{each:.2f}' for each in known.cost))} "
-        about += f"{plan.estimate.currency} for that time; "
+        costs = (format_cost(each, plan.estimate.currency) for each in known.cost)
+        about = f"about {_range(*costs)} for that time; "
     return about + str(plan.estimate)
 
 

@@ -29,7 +29,7 @@ from cloudtune.results.aggregate import (
 )
 from cloudtune.results.model import job_state, script_values
 from cloudtune.results.outcomes import explain_infeasible
-from cloudtune.study.quantities import format_count
+from cloudtune.study.quantities import format_cost, format_count
 from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.study import Study
 
@@ -205,6 +205,6 @@ def _format_costs(result: StudyResult) -> list[str]:
     more = f"; unknown for {format_count(unknown, 'trial')}" if unknown else ""
     if any(cost.at_least is not None for cost in costs):
         least = sum(cost.amount if cost.at_least is None else cost.at_least for cost in costs)
-        bounds = f"{least:.2f} to {total:.2f} {costs[0].currency} (estimated"
+        bounds = f"{format_cost(least)} to {format_cost(total, costs[0].currency)} (estimated"
         return [f"{bounds}, between what the service can bill at least and at most){more}"]
-    return [f"about {total:.2f} {costs[0].currency} ({costs[0].basis}){more}"]
+    return [f"about {format_cost(total, costs[0].currency)} ({costs[0].basis}){more}"]

@@ -10,6 +10,7 @@ from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.results.aggregate import failures_by_cause
 from cloudtune.results.failure import error_line, failing_frame, sample_lines
 from cloudtune.results.outcomes import describe_broken
+from cloudtune.study.quantities import format_cost
 
 if TYPE_CHECKING:
     from cloudtune.results.model import StudyResult, Trial
@@ -42,8 +43,9 @@ def format_trial(result: StudyResult, trial: Trial, *, has_log: bool) -> list[st
         facts["waited"] = format_seconds(trial.waited)
     if trial.cost:
         least = trial.cost.at_least
-        bound = "" if least is None else f"{least:.4g} to "
-        facts["cost"] = f"{bound}{trial.cost.amount:.4g} {trial.cost.currency} ({trial.cost.basis})"
+        bound = "" if least is None else f"{format_cost(least)} to "
+        most = format_cost(trial.cost.amount, trial.cost.currency)
+        facts["cost"] = f"{bound}{most} ({trial.cost.basis})"
     for name in (
         "machine",
         "resource",

@@ -16,12 +16,11 @@ from cloudtune.confirmation.analysis import ConfirmationResult
 from cloudtune.reporting.confirmation import describe_gain
 from cloudtune.reporting.documents.wording import (
     UNKNOWN,
-    format_cost,
     format_number,
     shared_caveats,
 )
 from cloudtune.reporting.phrases import describe_choice, format_seconds, format_short, visible_value
-from cloudtune.study.quantities import format_count
+from cloudtune.study.quantities import format_cost, format_count
 from cloudtune.study.strategies import STRATEGIES
 
 
@@ -282,6 +281,12 @@ def _cost(group: Group) -> str:
     if len(known) < len(group.runs):
         return f"{UNKNOWN.capitalize()}. {_duration(group)}".strip()
     total = format_cost(sum(known), group.runs[0].currency)
+    if any(run.cost_at_least is not None for run in group.runs):
+        least = sum(
+            run.cost or 0.0 if run.cost_at_least is None else run.cost_at_least
+            for run in group.runs
+        )
+        total = f"{format_cost(least)} to {total}"
     estimated = any(t.cost and t.cost.basis == "estimated" for t in group.trials)
     basis = ", estimated from the trials' run time and the hourly price" if estimated else ""
     return f"{total}{basis}. {_duration(group)}".strip()

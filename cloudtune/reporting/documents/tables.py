@@ -34,6 +34,7 @@ from cloudtune.reporting.phrases import (
     format_short,
     visible_value,
 )
+from cloudtune.study.quantities import format_cost
 from cloudtune.study.search_space import Value
 
 _MAX_REASON = 80
@@ -337,7 +338,7 @@ def improvements_table(comparison: Comparison) -> Table:
             f"{point.trial}",
             f"{point.trials}",
             format_time(point.seconds),
-            UNKNOWN if point.cost is None else f"{point.cost:.4g}",
+            UNKNOWN if point.cost is None else format_cost(point.cost),
             format_number(point.value),
         )
         for curve in comparison.curves

@@ -9,7 +9,7 @@ from cloudtune.comparison.comparison import Comparison, Verdict
 from cloudtune.comparison.groups import Group, RunSummary
 from cloudtune.comparison.rankings import Question, RankedGroup, Ranking, join_words
 from cloudtune.reporting.phrases import format_seconds
-from cloudtune.study.quantities import format_count
+from cloudtune.study.quantities import format_cost, format_count
 
 UNKNOWN = "unknown"
 
@@ -182,19 +182,19 @@ def format_number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def format_cost(value: float | None, currency: str | None) -> str:
-    """Return an amount of money; None is unknown."""
-    if value is None:
-        return UNKNOWN
-    digits = 2 if abs(value) >= 0.995 or not value else 4
-    return f"{value:.{digits}f} {currency or ''}".strip()
-
-
 def format_run_cost(group: Group, run: RunSummary) -> str:
     """Return the cost of a run of a group."""
     if group.emulated:
         return "none: emulated"
-    return format_cost(run.cost, run.currency) if group.charges else "none"
+    if not group.charges:
+        return "none"
+    return UNKNOWN if run.cost is None else format_cost_range(run, run.cost)
+
+
+def format_cost_range(run: RunSummary, most: float) -> str:
+    """Return what a run has cost, or its two bounds if only they are known."""
+    least = "" if run.cost_at_least is None else f"{format_cost(run.cost_at_least)} to "
+    return f"{least}{format_cost(most, run.currency)}"
 
 
 def format_time(seconds: float | None) -> str:

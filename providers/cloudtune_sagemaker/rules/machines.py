@@ -16,6 +16,7 @@ from cloudtune.provider import (
     Mode,
     Note,
     did_you_mean,
+    format_cost,
     format_count,
     format_duration,
     largest_resources,
@@ -202,7 +203,7 @@ def _warm_pool(
     saved = f"up to {warm} of {limits.max_trials} trials start" if warm > 0 else "trials start"
     idle = settings.keep_alive * parallel
     price = facts.price
-    cost = f", at most {price.per_second * idle:.2f} {price.currency}" if price else ""
+    cost = f", at most {format_cost(price.per_second * idle, price.currency)}" if price else ""
     after = f"{format_duration(settings.keep_alive)}" + (f" x {parallel}" if parallel > 1 else "")
     yield Note(
         path,

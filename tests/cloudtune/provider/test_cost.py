@@ -153,11 +153,11 @@ def test_a_budget_needs_a_price_in_its_currency() -> None:
 
 def test_by_how_much_a_budget_may_be_exceeded_is_named() -> None:
     (note,) = budget("5 USD", KNOWN, trial_timeout="100s", parallel_trials=3)
-    assert note.endswith("trials may exceed the budget by about 0.3 USD")
+    assert note.endswith("trials may exceed the budget by about 0.30 USD")
     (note,) = budget("5 USD", KNOWN)
     assert note.endswith("by what they cost, which trial_timeout would bound")
     (note,) = budget("5 USD", KNOWN, "managed", ServiceLimits(longest_trial=1000))
-    assert note.endswith("trials may exceed the budget by about 1 USD and more")
+    assert note.endswith("trials may exceed the budget by about 1.00 USD and more")
 
 
 WARM = Price(0.001, "USD", "a list", idle_seconds=600.0)
@@ -167,12 +167,12 @@ def test_the_time_that_machines_wait_counts_in_driven_mode() -> None:
     limits: dict[str, Any] = {"trial_timeout": "100s", "parallel_trials": 3}
     wait, _ = budget("5 USD", WARM, **limits)
     assert wait == (
-        "limits.max_cost: counts the time that machines wait for trials, up to 1.8 USD after the "
+        "limits.max_cost: counts the time that machines wait for trials, up to 1.80 USD after the "
         "last ones"
     )
     assert len(budget("5 USD", WARM, "managed", **limits)) == 1
     assert budget("1.8 USD", WARM, **limits) == [
-        "refused limits.max_cost: machines that wait for trials could cost 1.8 USD by themselves: "
+        "refused limits.max_cost: machines that wait for trials could cost 1.80 USD by themselves: "
         "raise max_cost, or let them wait less"
     ]
     found = estimate(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cloudtune.study.quantities import (
     Money,
+    format_cost,
     format_duration,
     parse_bytes,
     parse_duration,
@@ -97,6 +98,17 @@ def test_formatted_money_parses_to_the_same_value(amount: float) -> None:
     back = parse_money(str(Money(amount, "USD")))
     assert math.isclose(back.amount, amount, rel_tol=0, abs_tol=0)
     assert back.currency == "USD"
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        *[(0, "0.00"), (1234.567, "1234.57"), (1, "1.00"), (0.9999, "1.00"), (0.5, "0.50")],
+        *[(0.9949, "0.995"), (0.01, "0.01"), (0.00090912, "0.000909"), (3e-8, "0.00000003")],
+    ],
+)
+def test_a_small_cost_is_never_shown_as_none(amount: float, text: str) -> None:
+    assert format_cost(amount, "USD") == f"{text} USD"
 
 
 @pytest.mark.parametrize(

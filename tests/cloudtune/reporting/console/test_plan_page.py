@@ -144,6 +144,24 @@ def test_the_waits_of_the_same_service_count_as_time_and_not_as_cost() -> None:
     assert "each trial also waits" in row(plan_of("vertex"), "time")
 
 
+@pytest.mark.parametrize(
+    ("limits", "time", "cost"),
+    [
+        ("timeout: 10s", "about 10 s, at most 10 s", "about 0.0111 USD"),  # four trials at a time
+        ("max_cost: 0.01 USD", "about 9.0 s:", "about 0.01 USD"),
+        ("timeout: 1h, max_cost: 9 USD", "about 100 s to 2 min 30 s, at", "about 0.111 to 0.167 U"),
+    ],
+)
+def test_a_limit_that_ends_a_job_ends_its_time_and_its_cost(
+    limits: str, time: str, cost: str
+) -> None:
+    record_trials(plan_of(), 20, 20, 30, 30)
+    text = STUDY.replace("max_trials: 20", f"max_trials: 20, {limits}")
+    plan = plan_of(text=f"{text}  local: {{prices: {{hour: 1 USD}}}}\n")
+    assert row(plan, "time").startswith(time)
+    assert row(plan, "cost").startswith(cost)
+
+
 def test_short_trials_cost_at_least_what_the_service_bills() -> None:
     record_trials(plan_of(), 20, 20, 90, 90)
     settings = {"backend": "jobs", "hardware_spec": "XS"}
@@ -303,7 +321,7 @@ def test_a_timeout_that_the_service_raises_is_shown_as_it_is() -> None:
         "at most 2 min 00 s by its time limits, and then until the service has stopped its trials"
     )
     cost = row(plan_of("sagemaker", text), "cost")  # four at a time, with 120 s until they end
-    assert cost.startswith("0 to about 0.10 USD")
+    assert cost.startswith("0 to about 0.096 USD")
 
 
 def test_brackets_are_shown_only_if_cloudtune_runs_a_known_number_of_trials() -> None:

@@ -16,12 +16,13 @@ from cloudtune.comparison.comparison import compare
 from cloudtune.comparison.groups import group_jobs
 from cloudtune.diagnostics import Finding
 from cloudtune.errors import MissingExtraError, UsageError
+from cloudtune.reporting.console.summary import format_summary
 from cloudtune.reporting.documents.html import page
 from cloudtune.reporting.documents.html.downsample import downsample
 from cloudtune.reporting.documents.html.progress_charts import learning_chart
 from cloudtune.reporting.documents.render import render_report, report_format
 from cloudtune.reporting.documents.tables import best_trials_table, runs_table
-from cloudtune.results.model import StudyResult
+from cloudtune.results.model import Cost, StudyResult
 from tests.cloudtune.comparison.factories import job, make_study, measured, trial
 
 
@@ -52,6 +53,15 @@ def test_a_machine_with_a_price_costs_what_its_trials_cost() -> None:
     text = flat(said([job("local", [trial(1, 0.7, cost=2.5)])]))
     assert "Cost: 2.50 USD" in text
     assert "charges nothing" not in text
+
+
+def test_a_cost_is_the_same_in_a_report_and_on_the_console() -> None:
+    bounded = replace(trial(1, 0.7, cost=0.0024), cost=Cost(0.0024, "USD", "estimated", 0.0012))
+    jobs = [job("vertex", [bounded, trial(2, 0.8, cost=0.0004)])]
+    report, console = flat(said(jobs)), flat("\n".join(format_summary(jobs[0], "")))
+    assert "Cost: 0.0016 to 0.0028 USD, estimated" in report
+    assert report.count("0.0016 to 0.0028 USD") == 2  # also in the table of runs
+    assert "cost: 0.0016 to 0.0028 USD (estimated" in console
 
 
 def test_the_verdict_fits_a_terminal_of_80_columns() -> None:
