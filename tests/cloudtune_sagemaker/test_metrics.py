@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -190,3 +191,17 @@ def test_an_internal_error_of_a_metric_is_no_missing_value(tmp_path: Path) -> No
     with pytest.raises(AwsError, match="InternalError of loss: try again") as caught:
         reader.read(["1", "2"])
     assert caught.value.retryable
+
+
+def test_a_lasting_error_of_the_metrics_ends_the_run(tmp_path: Path) -> None:
+    aws = _Aws(100, broken="2")
+    reader = _reader(tmp_path, aws)
+    for broken, reads in (("2", 14), ("", 1), ("2", 14)):  # a success begins a new count
+        aws.broken = broken
+        for _ in range(reads):
+            with nullcontext() if not broken else pytest.raises(AwsError) as caught:
+                reader.read(["1", "2"])
+            assert not broken or (caught and caught.value.retryable)
+    with pytest.raises(AwsError, match=r"InternalError of loss: .* 15 polls .*metrics\.") as last:
+        reader.read(["1", "2"])
+    assert not last.value.retryable
