@@ -1,7 +1,7 @@
 """Texts for scripts that read arguments as expressions, with Hydra or Python Fire.
 
 Both read ``1`` as a number and need quotes for the text. Null, lists and maps can be values of a
-study only as texts in the tool's own syntax, so these stay expressions, as does what has quotes.
+study only as texts in the tool's own syntax, so these stay expressions, as does a text in quotes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ _MODULES = {"assign": "hydra", "flags": "fire", "equals": "fire"}
 _PLAIN = r"(?!(?i:true|false|nan|inf)$)[A-Za-z_][A-Za-z0-9_./-]*"
 """What Hydra reads as text without quotes. https://hydra.cc/docs/1.3/advanced/override_grammar
 read 2026-12-01."""
+
+_QUOTED = r"""(?s)'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
 
 
 def with_reader(call: Mapping[str, Any], folder: str) -> dict[str, Any]:
@@ -43,9 +45,16 @@ def with_reader(call: Mapping[str, Any], folder: str) -> dict[str, Any]:
 
 def is_expression(reader: str, text: str) -> bool:
     """Return whether a text stays an expression, which the reader does not read as that text."""
-    if reader == "hydra":
-        return text.lower() == "null" or text.startswith(("[", "{", "'", '"'))
-    return text == "None" or text.startswith(("[", "{", "(", "'", '"'))
+    has_brackets = text[:1] + text[-1:] in ("[]", "{}", "()" if reader == "fire" else "[]")
+    null = text == "None" if reader == "fire" else text.lower() == "null"
+    return null or has_brackets or is_quoted(text)
+
+
+def is_quoted(text: str) -> bool:
+    """Return whether a text is in quotes as a whole."""
+    import re
+
+    return bool(re.fullmatch(_QUOTED, text))
 
 
 def write_text(reader: str, text: str) -> str:

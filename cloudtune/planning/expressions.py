@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from cloudtune.diagnostics import Note
-from cloudtune.launcher.expressions import is_expression, with_reader
+from cloudtune.launcher.expressions import is_expression, is_quoted, with_reader
 from cloudtune.launcher.numbers import parse_number
 from cloudtune.provider.facts import Facts
 from cloudtune.study.schema import CategoricalParameter, Json
@@ -15,6 +16,7 @@ from cloudtune.study.study import Study
 
 _READER = "argument_reader"
 """The data of a lookup with the module that reads the script's arguments."""
+_INTERPOLATION = re.compile(r"(?<!\\)((?:\\\\)*)\$\{")
 _NAMES = {"hydra": "Hydra", "fire": "Python Fire"}
 
 
@@ -32,7 +34,11 @@ def check_expressions(study: Study, facts: Facts) -> Iterator[Note]:
         return
     for path, text in _texts(study):
         quoted = f"to get the text, write {json.dumps(text)!r}"
-        if text.startswith(("'", '"')):
+        if reader != "fire" and _INTERPOLATION.search(text):
+            escaped = _INTERPOLATION.sub(r"\1\\${", text)
+            who = "Hydra" if reader else "a script with OmegaConf"
+            yield Note(path, f"{who} reads {text} as an interpolation; to get the text: {escaped}")
+        if is_quoted(text):
             continue
         if reader and is_expression(reader, text):
             yield Note(path, f"{_NAMES[reader]} reads {text} as null, a list or a map; {quoted}")

@@ -75,7 +75,7 @@ def _evaluate(text: str) -> _Numbers | list[Any]:
     if function is None:
         return list(map(parse_element, arguments))
     if function == "choice":
-        return list(map(parse_element, arguments))
+        return list(map(_parse_choice, arguments))
     if function in _NAMES:
         return _numbers(function, arguments)
     if function == "tag":
@@ -86,7 +86,10 @@ def _evaluate(text: str) -> _Numbers | list[Any]:
     if function not in {*_CASTS, *_ORDERS}:
         raise _UnknownFunctionError(function)
     inner = arguments if function in _CASTS else [each for each in arguments if "=" not in each]
-    sweep = _evaluate(", ".join(inner))
+    plain = ", ".join(inner)
+    if function in _ORDERS and _parse_call(plain)[0] is None:
+        return list(map(_parse_choice, inner))
+    sweep = _evaluate(plain)
     if function in _CASTS:
         return _cast(sweep, _CASTS[function])
     if function == "shuffle" and isinstance(sweep, _Numbers) and sweep.function == "range":
@@ -189,12 +192,21 @@ def parse_element(text: str) -> Any:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
+def _parse_choice(text: str) -> Any:
+    """Return an element in a call, whose outer quotes the plugin takes away before Hydra reads it.
+
+    >>> _parse_choice("'1'"), _parse_choice("'a b'")
+    (1, 'a b')
+    """
+    value = parse_element(text)
+    return parse_element(value) if isinstance(value, str) else value
+
+
 def write_expression(parameter: Parameter, values: Sequence[Any]) -> str:
     """Return the sweep of a fitted parameter; `values` are those of a choice."""
     if not isinstance(parameter, FloatParameter | IntParameter):
-        text = ", ".join(map(write_element, values))
-        # The plugin takes the quotation marks of texts in choice(...), such as '1', away.
-        return text if len(values) > 1 else f"choice({text})"
+        texts = list(map(write_element, values))
+        return ", ".join(texts) if len(texts) > 1 else f"choice({_write_choice(texts[0])})"
     number = int if isinstance(parameter, IntParameter) else float
     low, high = (repr(number(bound)) for bound in (parameter.min, parameter.max))
     if parameter.step is not None and not (number is int and parameter.step == 1):
@@ -202,6 +214,13 @@ def write_expression(parameter: Parameter, values: Sequence[Any]) -> str:
     interval = f"interval({low}, {high})"  # of floats, unless it is cast
     interval = f"int({interval})" if number is int else interval
     return f"tag(log, {interval})" if parameter.scale == "log" else interval
+
+
+def _write_choice(text: str) -> str:
+    """Return an element of ``choice``: quotes need quotes, since the plugin takes some away."""
+    if not text.startswith("'"):
+        return text
+    return '"' + re.sub(r'(\\*)("|\Z)', lambda m: 2 * m[1] + ('\\"' if m[2] else ""), text) + '"'
 
 
 def write_element(value: Any) -> str:

@@ -10,7 +10,9 @@ import pytest
 from cloudtune.conversion import exporter, importer
 from cloudtune.errors import ConversionError, StudyError
 from cloudtune.formats.documents import parse_documents
+from cloudtune.formats.hydra.expressions import write_expression
 from cloudtune.study.loader import load
+from cloudtune.study.schema import CategoricalParameter
 
 FOLDER = Path(__file__).parent / "hydra"
 NAMES = sorted(path.name for path in FOLDER.iterdir())
@@ -84,6 +86,10 @@ def test_what_a_configuration_becomes() -> None:
             {"type": "categorical", "values": ["01", 1000, 10000.0, -2, 0.5]},
         ),
         (r"choice('C:\\', 'it\'s', b)", {"type": "categorical", "values": ["C:\\", "it's", "b"]}),
+        ("choice('1', 'true', 'a b')", {"type": "categorical", "values": [1, True, "a b"]}),
+        ("sort('2', '1')", {"type": "categorical", "values": [2, 1]}),
+        ("""choice("'1'", "'it\\'s'")""", {"type": "categorical", "values": ["1", "it's"]}),
+        ("\"'1', '2'\"", {"type": "categorical", "values": ["1", "2"]}),
         ("'[1, 2], [3, 4]'", {"type": "categorical", "values": ["[1, 2]", "[3, 4]"]}),
         ("[2, 4]", None),
         ("[adam, sgd]", None),
@@ -108,6 +114,21 @@ def test_a_sweep_is_read_as_the_plugin_reads_it(
         assert again["hydra"]["sweeper"]["params"]["x"] == yaml_value(sweep)
     found = any(each.path == "hydra.sweeper.params.x" for each in imported.findings)
     assert found == (definition is None or sweep == "tag(log, range(1, 100))")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [  # what hydra-optuna-sweeper 1.3.0 with hydra-core 1.3.8 passes to a script as this text
+        ("1", """choice("'1'")"""),
+        ("it's", """choice("'it\\'s'")"""),
+        ("C:\\", """choice("'C:\\\\'")"""),
+        ('a"b', """choice("'a\\"b'")"""),
+        ("a", "choice(a)"),
+    ],
+)
+def test_a_single_text_stays_a_text(value: str, written: str) -> None:
+    parameter = CategoricalParameter(type="categorical", values=[value])
+    assert write_expression(parameter, [value]) == written
 
 
 def yaml_value(text: str) -> Any:

@@ -9,13 +9,15 @@ import pytest
 from cloudtune.planning.planner import plan
 from cloudtune.study.study import Study
 
+VALUES = ["a", "1", "null", "[1,2]", 2, "[a", "{", "p_${n}", r"\${n}"]
+
 
 @pytest.mark.parametrize(
     ("code", "arguments", "noted"),
     [
-        ("import hydra", "assign", {"parameters.x": ["null", "[1,2]"]}),
+        ("import hydra", "assign", {"parameters.x": ["null", "[1,2]", "p_${n}"]}),
         ("import fire", "flags", {"parameters.x": ["[1,2]"], "constants.c": ["None"]}),
-        ("", "assign", {"parameters.x": ["1", "null", "[1,2]"]}),
+        ("", "assign", {"parameters.x": ["1", "null", "[1,2]", "[a", "{", "p_${n}"]}),
         ("", "flags", {}),
     ],
 )
@@ -31,7 +33,7 @@ def test_texts_with_another_meaning(
     study = Study.model_validate(
         {
             "objective": {"metric": "loss", "goal": "minimize"},
-            "parameters": {"x": {"type": "categorical", "values": ["a", "1", "null", "[1,2]", 2]}},
+            "parameters": {"x": {"type": "categorical", "values": VALUES}},
             "constants": {"c": "None"},
             "limits": {"max_trials": 2},
             "trial": {"script": "train.py", "arguments": arguments},
