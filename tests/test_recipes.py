@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from cloudtune.study.loader import load
-from tests.cloudtune.cli.conftest import Cloudtune
-from tests.cloudtune.cli.conftest import typed as typed  # noqa: PLC0414 - a fixture
+from tests.cloudtune.conftest import Cloudtune
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipes.md"
 FILES = {"yaml": "study.yaml", "python": "train.py", "c": "throw.c"}

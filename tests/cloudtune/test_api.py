@@ -16,8 +16,7 @@ from cloudtune.ledger.home import state_folder
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock
 from cloudtune.runs import lifecycle
-from tests.cloudtune.cli.conftest import Cloudtune
-from tests.cloudtune.cli.conftest import typed as typed  # noqa: PLC0414 - a fixture
+from tests.cloudtune.conftest import Cloudtune
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,6 @@ from cloudtune.formats import run_readers
 from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
 from cloudtune.results.model import Measurement, Trial
 from cloudtune.study.loader import load
-from tests.cloudtune.cli.conftest import typed as typed  # noqa: PLC0414 - a fixture
 
 STUDY = {
     "name": "demo",

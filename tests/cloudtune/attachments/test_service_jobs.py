@@ -36,7 +36,6 @@ from cloudtune.runs.stop_requests import StopRequests
 from cloudtune.study.loader import load
 from cloudtune.study.schema import Json, Mode
 from cloudtune.study.study import Study
-from tests.cloudtune.cli.conftest import typed as typed  # noqa: PLC0414 - a fixture
 from tests.cloudtune.testing import odd_provider as odd
 
 assert odd.CAPABILITIES.managed is not None

@@ -22,7 +22,7 @@ import pytest
 
 from cloudtune.ledger.record_table import write_record_checksum
 from cloudtune.results.events import JobState
-from tests.cloudtune.cli.conftest import Cloudtune
+from tests.cloudtune.conftest import Cloudtune
 
 SCRIPT = """\
 import argparse

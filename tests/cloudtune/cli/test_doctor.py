@@ -24,7 +24,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.reporting.notebook import to_html
 from cloudtune_sagemaker import SagemakerProvider
 from cloudtune_slurm import SlurmProvider
-from tests.cloudtune.cli.conftest import Cloudtune
+from tests.cloudtune.conftest import Cloudtune
 
 HEALTHY = "import sys\nprint('loss:', float(sys.argv[2]) ** 2)\n"
 STUDY = r"""objective: {metric: loss, goal: minimize}

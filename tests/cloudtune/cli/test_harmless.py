@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloudtune.cli.conftest import Cloudtune
+from tests.cloudtune.conftest import Cloudtune
 
 EVIL = "\x1b[2J\u202eevil"
 STUDY = {

@@ -11,7 +11,7 @@ import pytest
 
 from cloudtune.cli.main_group import cloudtune
 from scripts.json_shapes import COMMANDS, PAGE, json_page, schema
-from tests.cloudtune.cli.conftest import Cloudtune
+from tests.cloudtune.conftest import Cloudtune
 
 STUDY = """\
 objective: {metric: loss, goal: minimize}

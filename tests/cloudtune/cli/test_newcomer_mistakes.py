@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloudtune.cli.conftest import Cloudtune
 from tests.cloudtune.cli.newcomer_mistakes import MISTAKES, Mistake
+from tests.cloudtune.conftest import Cloudtune
 
 GOLDEN = Path(__file__).parent / "newcomer_mistakes.txt"
 RAN = 4

@@ -14,8 +14,7 @@ from cloudtune.attachments.finished_runs import record_finished
 from cloudtune.formats import run_readers
 from cloudtune.formats.run_reader import RunChoice
 from cloudtune.ledger.ledger import Ledger
-from tests.cloudtune.cli.conftest import Cloudtune
-from tests.cloudtune.cli.conftest import typed as typed  # noqa: PLC0414 - a fixture
+from tests.cloudtune.conftest import Cloudtune
 from tests.cloudtune.formats.tool_runs.conftest import MakeStudy, Unpack, read
 
 STUDY = """
