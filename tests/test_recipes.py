@@ -13,6 +13,7 @@ import pytest
 
 from cloudtune.study.loader import load
 from tests.cloudtune.conftest import Cloudtune
+from tests.cloudtune.conftest import typed as typed  # noqa: PLC0414 - a fixture
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipes.md"
 FILES = {"yaml": "study.yaml", "python": "train.py", "c": "throw.c"}
