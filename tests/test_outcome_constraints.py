@@ -14,6 +14,7 @@ import pytest
 from cloudtune import api
 from cloudtune.cli import main
 from cloudtune.errors import RunFailedError
+from cloudtune.planning.warm_start import read_parents
 from cloudtune.study.loader import load
 from cloudtune.testing.provider_contract import stop_emulators
 
@@ -82,6 +83,26 @@ def test_the_best_trial_of_an_export_keeps_the_constraints(cloudtune: Callable[.
     cloudtune("export", "--to", "optuna", "-o", "optuna.db")
     study = optuna.load_study(study_name=None, storage="sqlite:///optuna.db")
     assert study.best_trial.params == {"size": 2}
+
+
+def test_of_an_objective_the_value_that_counts_keeps_a_constraint(
+    cloudtune: Callable[..., str],
+) -> None:
+    script = "size = params()['size']\nreport(loss=1 / size)\nreport(loss=1 / size + 0.3)\n"
+    Path("train.py").write_text(f"from cloudtune.trial import params, report\n{script}", "utf-8")
+    sets = ["constraints=loss <= 0.6", "objective.select=best"]
+    shown = cloudtune("run", "study.yaml", *(f"--set={each}" for each in sets))
+    assert "loss 1 (breaks loss <= 0.6 (loss 1))" in shown
+    (result,) = json.loads(cloudtune("results", "--json"))
+    cloudtune("results", "-o", "table.csv")
+    for source in (result["run"], "table.csv"):
+        study = load("study.yaml", overrides=[*sets, f"warm_start.from={source}"])
+        parents, *_ = read_parents(study, "local", Path())
+        assert sorted(each.parameters["size"] for each in parents) == [2, 4, 8]
+    cloudtune("export", "--to", "optuna", "-o", "optuna.db")
+    exported = optuna.load_study(study_name=None, storage="sqlite:///optuna.db")
+    margins = [trial.system_attrs["constraints"][0] for trial in exported.trials]
+    assert margins == pytest.approx([0.4, -0.1, -0.35, -0.475])
 
 
 def test_a_target_counts_only_where_the_constraints_hold(cloudtune: Callable[..., str]) -> None:

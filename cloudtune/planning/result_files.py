@@ -18,7 +18,7 @@ from cloudtune.errors import StudyError
 from cloudtune.planning.table_rows import Row, TrialKey, read_rows, trial_key
 from cloudtune.provider.facts import Parent
 from cloudtune.results.events import MEASURED_STATES, TrialState
-from cloudtune.results.objective import objective_values
+from cloudtune.results.objective import constrained_metrics, objective_values
 from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.map_values import MapValue, plain_values
 from cloudtune.study.quantities import format_count
@@ -209,7 +209,7 @@ class _Table:
             numbers = [_to_number(_cell(row, each)[1]) for each in self._objectives.values()]
             objective = tuple(number for number in numbers if number is not None)
             parent = Parent(values, objective, file)
-            measured = _metrics(row)
+            measured = constrained_metrics(self._study, _metrics(row), numbers)
             missing = sorted(needed - measured.keys())
             if len(objective) < count or not all(map(math.isfinite, objective)):
                 left_out.append(f"row {row.number} has no value of the objective")

@@ -125,16 +125,17 @@ def _job_trials(
     from cloudtune.ledger.reader import read_job
     from cloudtune.planning.table_rows import trial_key
     from cloudtune.results.events import MEASURED_STATES
-    from cloudtune.results.objective import objective_values
+    from cloudtune.results.objective import constrained_metrics, objective_values
     from cloudtune.study.constraints import outcome_constraints, outcome_margins
 
     constraints = outcome_constraints(study)
     found: list[tuple[int, TrialKey, Parent]] = []
     for trial in read_job(ledger, record, job)[1]:
         values = objective_values(study, [m.metrics for m in trial.measurements])
-        margins = outcome_margins(constraints, trial.parameters, trial.metrics)
-        is_broken = any(margin > 0 for margin in margins)
-        if trial.state not in MEASURED_STATES or is_broken or values is None:
+        if trial.state not in MEASURED_STATES or values is None:
+            continue
+        metrics = constrained_metrics(study, trial.metrics, values)
+        if any(margin > 0 for margin in outcome_margins(constraints, trial.parameters, metrics)):
             continue
         key = trial_key(record.id, job.provider, trial.number, trial.parameters)
         found.append((trial.resource or 0, key, Parent(trial.parameters, values, name)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cloudtune.results.model import Trial
+from cloudtune.results.objective import constrained_metrics
 from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.study import Study
 
@@ -15,16 +16,22 @@ def describe_broken(study: Study, trial: Trial) -> str:
     Such as ``breaks memory_gb <= 16 (memory_gb 18.2)``.
     """
     parts: list[str] = []
+    metrics = _metrics(study, trial)
     for each in outcome_constraints(study):
         if each.text in (trial.broken or ()):
             values = [
-                f"{name} {trial.metrics[name]:.6g}"
-                if name in trial.metrics
-                else f"{name} not measured"
+                f"{name} {metrics[name]:.6g}" if name in metrics else f"{name} not measured"
                 for name in sorted(each.metrics)
             ]
             parts.append(f"{each.text} ({', '.join(values)})")
     return f"breaks {' and '.join(parts)}" if parts else ""
+
+
+def _metrics(study: Study, trial: Trial) -> dict[str, float]:
+    """Return the metrics of a trial with the value of each objective that counts."""
+    return constrained_metrics(
+        study, trial.metrics, trial.objective or [None] * len(study.objectives)
+    )
 
 
 def nearest_trial(study: Study, trials: Iterable[Trial]) -> Trial | None:
@@ -32,7 +39,8 @@ def nearest_trial(study: Study, trials: Iterable[Trial]) -> Trial | None:
     constraints = outcome_constraints(study)
     broken = [each for each in trials if each.broken and each.objective is not None]
     margins = {
-        each.number: outcome_margins(constraints, each.parameters, each.metrics) for each in broken
+        each.number: outcome_margins(constraints, each.parameters, _metrics(study, each))
+        for each in broken
     }
     most = [max(column) for column in zip(*margins.values(), strict=True)]
 

@@ -23,6 +23,7 @@ from cloudtune.formats.exported_runs import (
 )
 from cloudtune.formats.secrets import hide_credentials
 from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.objective import constrained_metrics
 from cloudtune.study.constraints import outcome_constraints, outcome_margins
 from cloudtune.study.schema import (
     BoolParameter,
@@ -315,7 +316,9 @@ def _frozen_trial(
 
 def _margins(trial: Trial, study: Study) -> list[float]:
     """Return by how much a trial breaks each constraint on metrics, as Optuna has them."""
-    margins = outcome_margins(outcome_constraints(study), trial.parameters, trial.metrics)
+    objective = trial.objective or [None] * len(study.objectives)
+    metrics = constrained_metrics(study, trial.metrics, objective)
+    margins = outcome_margins(outcome_constraints(study), trial.parameters, metrics)
     return [min(margin, _MAX_MARGIN) for margin in margins]
 
 

@@ -101,6 +101,7 @@ def _slice(
     else:
         angle = 0 if (count_values(parameter) or 0) <= 4 else -40
         x = {"field": "x", "type": "nominal", "title": clip_text(node.name)}
+        x["sort"] = [clip_text(format_short(value)) for value in node.values or ()]
         x["axis"] = {"labelAngle": angle, "labelLimit": 70}
     titles = {"g": "group", "r": "run", "n": "trial", "x": node.name, "v": metric}
     encoding: Spec = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from cloudtune.reporting.console.summary import format_summary
 from cloudtune.reporting.documents.html import page
 from cloudtune.reporting.documents.html.downsample import downsample
 from cloudtune.reporting.documents.html.progress_charts import learning_chart
+from cloudtune.reporting.documents.html.space_charts import slice_charts
 from cloudtune.reporting.documents.render import render_report, report_format
 from cloudtune.reporting.documents.tables import best_trials_table, runs_table
 from cloudtune.results.model import Cost, StudyResult
@@ -371,3 +373,12 @@ def test_gains_have_no_exponent_and_never_100_percent_of_a_rest() -> None:
 def test_the_time_that_a_run_took_does_not_include_the_time_in_between() -> None:
     resumed = replace(job("p", [0.5, 0.6]), ended=1000.0, idle=880.0)
     assert "It took 20 s." in flat(said([resumed]))
+
+
+def test_slices_have_listed_values_in_the_order_of_the_study() -> None:
+    listed = {"type": "discrete", "values": [8, 16, 128]}
+    study = make_study(parameters={"batch": listed})
+    trials = [trial(n, 0.5, parameters={"batch": each}) for n, each in enumerate((128, 16, 8), 1)]
+    drawn, _ = downsample(group_jobs([job("p", trials, study=study)]), "maximize")
+    (chart,) = slice_charts(study, drawn, ["p"], [])
+    assert json.loads(json.dumps(chart.spec))["encoding"]["x"]["sort"] == ["8", "16", "128"]
