@@ -365,19 +365,25 @@ class ClientStore(Store):
 def group_points(points: Sequence[Point]) -> Iterator[tuple[int, Mapping[str, float], float]]:
     """Yield the steps of a run with their metrics and times.
 
-    Scripts that log without a step have all values at step 0: these get steps in order.
+    Scripts that log without a step have all values at step 0: these get steps in order. Of the
+    values of a metric at the same step and time, the largest is the last one, as MLflow shows it.
     """
+    values: dict[tuple[str, float, int], list[float]] = {}
+    for name, value, at, step in points:
+        values.setdefault((name, at, step), []).append(value)
+    for same in values.values():
+        same.sort(key=lambda value: 0.0 if math.isnan(value) else value, reverse=True)
     ordered = sorted(points, key=lambda point: (point[3], point[2]))
     index = 0
-    for step, same in groupby(ordered, key=lambda point: point[3]):
+    for step, group in groupby(ordered, key=lambda point: point[3]):
         metrics: dict[str, float] = {}
         time = 0.0
         rows: list[tuple[dict[str, float], float]] = []
-        for name, value, at, _ in same:
+        for name, _, at, _ in group:
             if name in metrics:
                 rows.append((metrics, time))
                 metrics = {}
-            metrics[name], time = value, at
+            metrics[name], time = values[name, at, step].pop(), at
         for row, at in [*rows, (metrics, time)]:
             index += 1
             yield (index if step == 0 and rows else max(step, 0)), row, at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -138,6 +139,7 @@ class _Reading:
         if waiting:
             text = f"{format_count(waiting, 'trial')} that never started left out"
             self._findings.append(Note("trials", text))
+        self._findings += _infinite(trials)
         if attributes:
             unnamed = len(attributes) - _MAX_NAMED
             names = ", ".join([*map(repr, attributes)][:_MAX_NAMED])
@@ -248,6 +250,16 @@ class _Reading:
             yield Measurement(step, {names[0]: value})
         if final or rest:
             yield Measurement(steps[-1][0] + 1 if steps else 1, {**final, **rest})
+
+
+def _infinite(trials: Sequence[FrozenTrial]) -> Iterator[Note]:
+    """Yield a note if completed trials have no result, although Optuna compares their values."""
+    complete = [trial.values or () for trial in trials if trial.state.name == "COMPLETE"]
+    number = sum(not all(map(math.isfinite, values)) for values in complete)
+    if number:
+        text = f"{format_count(number, 'completed trial')} with an infinite objective, which "
+        text += "Optuna can take as the best: here, such a trial has no result"
+        yield Note("trials", text, "warning")
 
 
 def _constraints(trial: FrozenTrial) -> dict[str, float]:

@@ -269,7 +269,8 @@ INSERT INTO tags SELECT 'mlflow.parentRunId', 'p', run_uuid FROM runs WHERE run_
 INSERT INTO params VALUES ('lr', '0.1', 'a'), ('lr', '0.10', 'b'), ('n', '4', 'a'), ('n', '5', 'b');
 INSERT INTO metrics VALUES ('loss', 3, 2000500, 'a', 0, 0), ('loss', 2, 2000600, 'a', 0, 0),
   ('loss', 0, 2000700, 'a', 0, 1), ('loss', 1, 3000500, 'b', 7, 0),
-  ('loss', 1.7976931348623157e308, 3000600, 'b', 8, 0);
+  ('loss', 1.7976931348623157e308, 3000600, 'b', 8, 0),
+  ('loss', 5, 3000700, 'b', 9, 0), ('loss', 4, 3000700, 'b', 9, 0);
 INSERT INTO latest_metrics VALUES ('loss', 0, 2000700, 0, 1, 'a'), ('loss', 1, 3000500, 7, 0, 'b');
 """
 
@@ -289,6 +290,7 @@ def test_mlflow_in_a_database(tmp_path: Path) -> None:
     assert (second.state, second.started, second.ended) == ("cancelled", 3000.0, None)
     assert second.measurements[0].step == 7
     assert second.measurements[1].metrics == {"loss": float("inf")}  # a database has no infinity
+    assert [m.metrics["loss"] for m in second.measurements[2:]] == [4, 5]  # MLflow shows 5
     assert "1 run that never started" in str(run.findings[0])
 
 

@@ -167,7 +167,8 @@ def test_what_is_returned_after_other_reports_counts(tmp_path: Path) -> None:
     assert first.measurements[-1].metrics["value"] == first.parameters["x"]
     assert (second.state, second.parameters, second.measurements) == ("failed", {}, ())
     assert third.measurements[0].metrics == {"value": float("inf")}
-    assert "the bounds differ between trials" in str(run.findings[0])
+    assert "1 completed trial with an infinite objective" in str(run.findings[0])
+    assert "the bounds differ between trials" in str(run.findings[1])
     assert run.study.to_json()["parameters"]["x"][0]["max"] == 2
 
 
