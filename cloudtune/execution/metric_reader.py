@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -29,8 +29,6 @@ from cloudtune.results.reports import (
 from cloudtune.trial import MAX_REPORT_LINE_BYTES, append_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import regex
 
     Search = Callable[[str], Iterable[re.Match[str]]]
@@ -114,6 +112,7 @@ class MetricPatterns:
         secrets: SecretFilter = _NO_SECRETS,
         *,
         as_service: bool = False,
+        notify: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """Compile the regular expressions.
 
@@ -123,6 +122,7 @@ class MetricPatterns:
             secrets: What messages do not quote.
             as_service: Whether every match counts as it is, as at a service that searches the log
                 itself: also in lines of tracebacks, and a part of a number.
+            notify: Receives how each regular expression reads several metrics as one.
 
         Raises:
             MetricError: If a regular expression is invalid.
@@ -134,6 +134,8 @@ class MetricPatterns:
         self._secrets = secrets
         self._remarks: dict[str, str] = {}
         """The metrics whose last text is no number."""
+        self._notify = notify
+        self._ambiguities: set[str] = set()
         self._as_service = as_service
         self._streams = [_PrintedLines(as_service=as_service) for _ in range(2)]
 
@@ -213,6 +215,9 @@ class MetricPatterns:
                 self._remarks[name] = reader.remark
             elif numbers:
                 self._remarks.pop(name, None)
+            if reader.ambiguity and reader.ambiguity not in self._ambiguities:
+                self._ambiguities.add(reader.ambiguity)
+                self._notify(self._secrets.hide_text(reader.ambiguity))
             for value, given in numbers:
                 for step, values in self._steps.group({name: value}, given).items():
                     by_step.setdefault(step, {}).update(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +60,8 @@ class ProcessSpec:
     """The names that replace secrets in the log and in messages, by value."""
     steps: StepCounter = field(default_factory=StepCounter)
     """Counts the printed measurements; pass an earlier one to continue its count."""
+    notify: Callable[[str], None] = lambda _text: None
+    """Receives how a regular expression reads several metrics as one."""
 
 
 class MonitoredProcess(Protocol):
@@ -111,7 +113,11 @@ class ProcessMonitor:
         self._spec = spec
         self._secrets = SecretFilter(spec.secrets)
         self._patterns = MetricPatterns(
-            spec.metrics, spec.steps, self._secrets, as_service=spec.metrics_as_service
+            spec.metrics,
+            spec.steps,
+            self._secrets,
+            as_service=spec.metrics_as_service,
+            notify=spec.notify,
         )
         self._wakeup_fd = wakeup_fd
         self._streams: list[_Stream] = []

@@ -32,6 +32,8 @@ _NAME_THE_UNIT = "name the unit in the expression, after the group"
 _PRINT_IT_PLAINLY = "print it as Python reads it, such as 1234.5 or 1.2e-05"
 _MAX_LABELS, _MAX_LABEL_LENGTH = 100, 60
 """Words before numbers that are remembered for each regex, and their characters."""
+_NAME = r"[\w./-]+"
+"""The name of a metric, or a part of it."""
 _MAX_LINE_LENGTH = 1000
 """Characters of the lines with numbers that are remembered."""
 _MAX_DECIMALS = 8
@@ -71,6 +73,8 @@ class MetricReader:
         self.required = required_text(pattern.pattern).strip()
         self.no_number = ""
         """What the last line had in place of a number."""
+        self.ambiguity = ""
+        """How the regex reads several metrics as one, as a sentence."""
         self.pattern = pattern
         self._search = search
         self._group = value_group(pattern)
@@ -78,6 +82,8 @@ class MetricReader:
         """A number that was read after each word."""
         self._passed: list[tuple[str, str, int, int]] = []
         """Numbers that were not read: the word before them, their line and place."""
+        self._names: dict[str, str] = {}
+        """By how it begins outside of the match, the name of each metric that was read."""
 
     def read(self, line: str) -> list[tuple[float, int | None]]:
         """Return the numbers in a line, and their steps.
@@ -99,11 +105,14 @@ class MetricReader:
             if number is not None:
                 numbers[start] = number, matched_step(match)
                 self._learn(_label(line, start), text)
+                self._add_name(line, match.start())
             elif re.match(_WITH_NUMBER, text):
                 cure = "capture only a number, or " + _PRINT_IT_PLAINLY
                 raise self._misread(text, text, line, cure)
             else:
                 self.no_number = text or self.no_number
+        if len(set(numbers.values())) > len({step for _, step in numbers.values()}):
+            self._set_ambiguity("several numbers of a line as one metric")
         lower = line.lower()
         may_be_infinite = "nan" in lower or "inf" in lower  # the search takes most of the time
         for token in re.finditer(_NOT_FINITE, line) if may_be_infinite else ():
@@ -135,6 +144,26 @@ class MetricReader:
         """What the last line had in place of a number, as a sentence."""
         message = "the regular expression of {} last matched {!r}, which is not a number"
         return message.format(self.name, self.no_number[:_MAX_SHOWN_TEXT]) if self.no_number else ""
+
+    def _add_name(self, line: str, start: int) -> None:
+        """Remember the name with which a match begins, which may begin before the match."""
+        import re
+
+        end = start + _MAX_LABEL_LENGTH
+        head = re.match(_NAME, line[start:end])
+        before = re.search(_NAME + "$", line[max(0, start - _MAX_LABEL_LENGTH) : start])
+        beginning = before[0] if head and before else ""
+        prefix = re.sub(r"[\d./-]", "", beginning)
+        if prefix not in self._names and len(self._names) < 2:
+            self._names[prefix] = beginning + (head[0] if head else "")
+            if len(self._names) > 1:
+                self._set_ambiguity(" and ".join(self._names.values()) + " as one metric")
+
+    def _set_ambiguity(self, what: str) -> None:
+        message = "the regular expression of {}, {}, reads {}; make it match only one {}"
+        if not self.ambiguity:
+            how = "(`cloudtune doctor` suggests how)"
+            self.ambiguity = message.format(self.name, self.pattern.pattern, what, how)
 
     def _misread(self, text: str, number: str, line: str, cure: str) -> MisreadNumberError:
         if not text:

@@ -125,6 +125,37 @@ def test_the_group_step_is_the_step(pattern: str, steps: list[int]) -> None:
     assert measured == [(steps[n], {"loss": 0.5 / 2**n}) for n in range(3)]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "lines", "what"),
+    [
+        (r"loss: (\S+)", "loss: 1 val_loss: 2\nval_loss: 3", "loss and val_loss"),
+        (r"loss: (\S+)", "train/loss: 1\nval/loss: 1", "train/loss and val/loss"),
+        (r"loss=(\S+)", "best loss=1 last loss=2", "several numbers of a line"),
+        (r"auc: (\S+)", "train's auc: 0.9\tvalid's auc: 0.8", "several numbers of a line"),
+        (r"\bloss: (\S+)", "loss: 1 - val_loss: 2", None),
+        (r"loss: (\S+)", "1/3 val_loss: 1\n2/3 val_loss: 2", None),
+        (r"loss: (\S+)", "a1_loss: 1\na2_loss: 2\nloss: None", None),
+        (r"(?:train|val)_loss: (\S+)", "train_loss: 1\nval_loss: 2", None),
+        (r"e(?P<step>\d) loss (\S+)", "e1 loss 1, e2 loss 2", None),
+        (r"loss=(\S+)", "loss=1 | loss=1", None),
+    ],
+)
+def test_an_expression_of_several_metrics_is_reported_once(
+    pattern: str, lines: str, what: str | None
+) -> None:
+    texts: list[str] = []
+    patterns = MetricPatterns({"loss": [pattern]}, StepCounter(), notify=texts.append)
+    found(patterns, f"{lines}\n".encode() * 2)
+    assert texts == (
+        [
+            f"the regular expression of loss, {pattern}, reads {what} as one metric; make it match "
+            "only one (`cloudtune doctor` suggests how)"
+        ]
+        if what
+        else []
+    )
+
+
 @pytest.mark.parametrize("size", [3, 1000])
 def test_source_in_a_traceback_is_no_metric(size: int) -> None:
     output = b"""\
