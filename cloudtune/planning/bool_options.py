@@ -36,6 +36,8 @@ _KINDS = {"action", "is_flag", "flag_value", "count"}
 _TRUE = "which is true in an `if`"
 _READS_BOOL = re.compile(r"(?!bool_?$).*bool|(literal_)?eval$")
 """A function that reads the text of a boolean."""
+_WORDS = {"true", "false", "yes", "no", "on", "off", "1", "0", "y", "n", "t", "f"}
+"""Texts of booleans in scripts, which get ``True`` or ``False``."""
 _READS_VALUE = re.compile(r"int$|float$|.*loads?$")
 _PARSERS = {
     *("argparse", "click", "typer", "fire", "absl", "hydra", "omegaconf", "tyro", "docopt", "tap"),
@@ -122,6 +124,12 @@ def _find(study: Study, source: Path) -> Iterator[BoolOption]:
         for option in named:
             if problem := option.certain_problem:
                 yield BoolOption(path, option.file, option.line, problem, is_certain=True)
+        words = [(each, each.compared_word(nodes)) for each in named if name not in passed]
+        if compared := [pair for pair in words if pair[1]]:
+            option, word = compared[0]
+            problem = f"{option.name} is compared with {word!r}, and gets True or False"
+            yield BoolOption(path, option.file, option.line, problem, is_certain=False)
+            continue
         others = {other for option in options for other in option.keys} - {key}
         keys = {key}.union(*(option.keys for option in named))
         if name in passed or _handles_text(nodes, keys, others):
@@ -175,7 +183,7 @@ class _Option(NamedTuple):
         action, default = _literal(keywords.get("action")), _literal(keywords.get("default"))
         if action not in _STORES or default is not _STORES[action]:
             return ""
-        return f"{self._name} is {default} with and without {action}"
+        return f"{self.name} is {default} with and without {action}"
 
     @property
     def text_problem(self) -> str:
@@ -185,7 +193,7 @@ class _Option(NamedTuple):
         is_click = _identifier(self.call.func) == "option"
         is_type_of = isinstance(kind, ast.Call) and _identifier(kind.func) == "type"
         if kind is not None and not is_click and (is_type_of or calls_bool(kind)):
-            return f"{self._name} has {ast.unparse(kind)} as its type, which reads False as true"
+            return f"{self.name} has {ast.unparse(kind)} as its type, which reads False as true"
         default = _literal(keywords.get("default"))
         has_default = isinstance(default, str) and default != ""
         is_text = kind is None or (isinstance(kind, ast.Name) and kind.id == "str")
@@ -195,7 +203,23 @@ class _Option(NamedTuple):
             return ""  # click takes the type of the default
         has = "may have" if "" in keywords else "has"
         what = "the type str" if kind else "no type"
-        return f"{self._name} {has} {what} and reads False as a text, {_TRUE}"
+        return f"{self.name} {has} {what} and reads False as a text, {_TRUE}"
+
+    def compared_word(self, nodes: Sequence[ast.AST]) -> str:
+        """Return a word such as ``true`` that its text is compared with, which it never is."""
+        keywords = call_keywords(self.call)
+        kind, default = keywords.get("type"), _literal(keywords.get("default"))
+        if isinstance(kind, ast.Lambda):
+            return _compared_word([*ast.walk(kind)], _first_argument(kind))
+        functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+        for function in functions if isinstance(kind, ast.Name) else ():
+            if function.name == _identifier(kind):
+                return _compared_word([*ast.walk(function)], _first_argument(function))
+        is_text = kind is None or (isinstance(kind, ast.Name) and kind.id == "str")
+        is_other = _identifier(self.call.func) == "option" and not isinstance(default, str | None)
+        if not is_text or is_other or _KINDS & keywords.keys():
+            return ""
+        return _compared_word(nodes, self.keys)
 
     @property
     def computed_problem(self) -> str:
@@ -212,8 +236,30 @@ class _Option(NamedTuple):
         return f"the code computes the options, and may read False as a text, {_TRUE}"
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
         return str(_literal(self.call.args[0]) if self.call.args else "")
+
+
+def _compared_word(nodes: Sequence[ast.AST], keys: Collection[str]) -> str:
+    """Return a word of `_WORDS` that code compares a value with; empty if also with ``True``.
+
+    Code that converts the value may compare it with any word.
+    """
+    texts: list[str] = []
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and _identifier(node.value) in keys:
+            return ""
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(_identifier(side) in keys for side in sides):
+                values = [_literal(each) for side in sides for each in ast.walk(side)]
+                texts += [value for value in values if isinstance(value, str)]
+    is_told = not {"True", "False"}.isdisjoint(texts)
+    return "" if is_told else next((text for text in texts if text.lower() in _WORDS), "")
+
+
+def _first_argument(function: ast.Lambda | ast.FunctionDef) -> list[str]:
+    return [each.arg for each in function.args.args[:1]]
 
 
 def _handles_text(nodes: Sequence[ast.AST], keys: set[str], others: Collection[str]) -> bool:

@@ -89,6 +89,17 @@ OTHER = "p.add_argument('--other')\n"
         ("p.add_option('--fast', default=False)", "--fast has no type"),
         ("import click\n@click.option('--fast')\ndef main(fast): ...", "--fast has no type"),
         ("import click\n@click.option('--fast', type=str)\ndef f(): ...", "--fast has the type"),
+        ("p.add_argument('--fast', type=lambda v: v == 'true')", "--fast is compared with 'true'"),
+        ("p.add_argument('--fast', type=lambda v: v in ('1', 'yes'))", "is compared with '1'"),
+        (
+            "def to_bool(v): return v in ['true', True]\np.add_argument('--fast', type=to_bool)",
+            "--fast is compared with 'true', and gets True or False",
+        ),
+        (
+            "p.add_argument('--fast', default='false')\nfast = args.fast == 'true'",
+            "--fast is compared with 'true'",
+        ),
+        ("p.add_argument('--fast', type=str)\nif fast != 'no': go()", "is compared with 'no'"),
     ],
 )
 def test_a_text_that_may_be_taken_for_true_is_a_warning(
@@ -156,6 +167,12 @@ def test_arguments_that_are_read_without_a_parser_are_a_warning(
         "@click.option('--fast', type=bool)\ndef main(fast): ...",
         "import jsonargparse\np.add_argument('--fast', type=bool)",
         "p.add_argument('data')",
+        "p.add_argument('--fast', type=lambda v: v.lower() == 'true')",
+        "p.add_argument('--fast', type=lambda v: str(v).lower() in ('true', '1'))",
+        "def to_bool(v):\n    v = v.lower()\n    return v == 'true'\n"
+        "p.add_argument('--fast', type=to_bool)",
+        "def to_bool(v):\n    return v in ('true', 'True')\np.add_argument('--fast', type=to_bool)",
+        "p.add_argument('--fast', default='auto')\nif args.fast != 'auto': str2bool(args.fast)",
         "p.add_argument('--fast_mode', action='store_true')",
         "p.add_argument('--fast')\np.add_argument('--fast_mode', type=bool)\nargs.fast == 'True'",
         "p.add_option('--fast', type='int')",
