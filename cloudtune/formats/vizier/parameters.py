@@ -102,6 +102,8 @@ class _TreeReader:
                 return None
             if external == "AS_FLOAT":
                 numbers = list(map(float, numbers))
+            elif self.external and not external:  # an export adds the type of integers
+                fields.put("externalType", EXTERNAL_TYPES[0])
             return {"type": kind, "values": numbers, **scale}
         bounds = read_bounds(spec, whole=kind == "int")
         return None if bounds is None else {"type": kind, **bounds, **scale}

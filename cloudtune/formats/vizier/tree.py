@@ -95,7 +95,8 @@ def parameter_specs(
     Args:
         study: The study.
         kept: What is kept of the parameters of an imported document; see `kept_specs`.
-        external: Whether to write the external type of booleans, as in the open source Vizier.
+        external: Whether to write the external types of booleans and of integers in a list, as in
+            the open source Vizier, which otherwise shows 2.0.
     """
     return [_spec(node, None, kept or {}, external=external) for node in build_tree(study)]
 
@@ -218,8 +219,8 @@ def _spec(node: TreeNode, parent: TreeNode | None, kept: Kept, *, external: bool
     spec: Json = {"parameterId": name, **_values(parameter)}
     if scale := scale_type(parameter):
         spec["scaleType"] = scale
-    if external and isinstance(parameter, BoolParameter):
-        spec["externalType"] = "AS_BOOLEAN"
+    if external and (kind := _external_type(parameter)):
+        spec["externalType"] = kind
     parts = kept.get((parent.node.name if parent else None, name), ())
     condition = _condition(parent.node.parameter, node.condition) if parent else {}
     own = [part for values, part in parts if values == condition] or [part for _, part in parts]
@@ -252,6 +253,15 @@ def _values(parameter: Parameter) -> Json:
         case _:
             values = list(map(format_value, list_values(parameter) or ()))
             return {"categoricalValueSpec": {"values": values}}
+
+
+def _external_type(parameter: Parameter) -> str:
+    if isinstance(parameter, BoolParameter):
+        return "AS_BOOLEAN"
+    has_integers = isinstance(parameter, DiscreteParameter) and all(
+        isinstance(value, int) for value in parameter.values
+    )
+    return "AS_INTEGER" if has_integers else ""
 
 
 def _condition(parent: Parameter, values: Sequence[Value]) -> Json:

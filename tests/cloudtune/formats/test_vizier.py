@@ -248,6 +248,7 @@ def test_an_export_tells_what_vizier_cannot_express() -> None:
             "parameters": {
                 "b": {"type": "bool"},
                 "s": {"type": "float", "min": 0, "max": 1, "step": 0.25},
+                "batch": {"type": "discrete", "values": [16, 32]},
             },
             "strategy": {"name": "bayesian", "method": "tpe", "seed": 3},
             "limits": {"max_trials": 9, "timeout": "1h"},
@@ -259,6 +260,9 @@ def test_an_export_tells_what_vizier_cannot_express() -> None:
         *("objective.target", "strategy.method", "strategy.seed", "limits.max_trials", "trial"),
         "limits.timeout",
     }
-    flag, step = exported.document["studySpec"]["parameters"]
+    flag, step, batch = exported.document["studySpec"]["parameters"]
     assert flag["externalType"] == "AS_BOOLEAN"
+    assert "externalType" not in step
+    # Without it, google-vizier 0.1.24 shows 16.0 (StudyConfig.trial_parameters).
+    assert batch["externalType"] == "AS_INTEGER"
     assert step["discreteValueSpec"]["values"] == [0, 0.25, 0.5, 0.75, 1]
