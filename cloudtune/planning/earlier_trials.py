@@ -77,14 +77,13 @@ def _basis(ledger: Ledger, record: RunRecord, job: JobRecord) -> Basis | None:
     for _, event in ledger.events(record.id, job.provider, after=max(0, last - _EVENTS)):
         if isinstance(event, Started):
             starts[event.number] = RunTime.begin(event)
-        elif event.number not in starts:
-            continue
-        starts[event.number].tell(event)
+        elif event.number in starts:
+            starts[event.number].tell(event)
         if isinstance(event, Ended):
-            start = starts.pop(event.number)
-            seconds[event.number] = seconds.get(event.number, 0.0) + start.ran
-            waits[event.number] = waits.get(event.number, 0.0) + start.waited
-            if event.state in MEASURED_STATES:
+            if start := starts.pop(event.number, None):
+                seconds[event.number] = seconds.get(event.number, 0.0) + start.ran
+                waits[event.number] = waits.get(event.number, 0.0) + start.waited
+            if event.state in MEASURED_STATES and event.number in seconds:
                 completed.add(event.number)
     if not completed:
         return None

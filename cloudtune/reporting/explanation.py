@@ -13,7 +13,7 @@ from cloudtune.reporting.phrases import (
 )
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.search.surrogate import MIN_TRIALS, Checked, Prediction
-from cloudtune.study.quantities import format_cost, format_count
+from cloudtune.study.quantities import format_cost, format_count, format_percent
 
 
 def describe_explanation(found: Explanation | TrialExplanation) -> list[tuple[str, str]]:
@@ -74,9 +74,10 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
         yield "Model", f"None: it needs {MIN_TRIALS} different trials with a result."
     else:
         inside = (
-            f"{100 * found.fit.within_interval:.0f} % of the values are in their 95 % intervals"
+            f"{format_percent(found.fit.within_interval)} of the values are in their 95 % intervals"
         )
-        rank = f"{found.fit.rank_correlation:.2f}"
+        rank = found.fit.rank_correlation
+        rank = f"{min(rank, 0.99) if rank < 1 else rank:.2f}"
         yield (
             "Model",
             f"Each of {found.fit.trials} trials predicted from the others: the order agrees by "

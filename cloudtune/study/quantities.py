@@ -48,6 +48,13 @@ def format_cost(amount: float, currency: str | None = None) -> str:
     return f"{whole}.{cents.rstrip('0').ljust(2, '0')} {currency or ''}".rstrip()
 
 
+def format_percent(share: float) -> str:
+    """Return a share in whole percent; 0 % and 100 % are exactly that."""
+    if 0 < share < 0.005:
+        return "< 1 %"
+    return f"{min(100 * share, 99.0) if share < 1 else 100 * share:.0f} %"
+
+
 def format_bytes(count: int) -> str:
     """Return a number of bytes in the unit that suits it, such as ``20 MB``."""
     if count >= 1e9:

@@ -34,7 +34,7 @@ from cloudtune.reporting.phrases import (
     format_short,
     visible_value,
 )
-from cloudtune.study.quantities import format_cost
+from cloudtune.study.quantities import format_cost, format_percent
 from cloudtune.study.search_space import Value
 
 _MAX_REASON = 80
@@ -190,7 +190,7 @@ def distance_table(comparison: Comparison) -> Table:
         (
             pair.left,
             pair.right,
-            "different parameters" if pair.distance is None else f"{pair.distance:.2f}",
+            "different parameters" if pair.distance is None else _format_distance(pair.distance),
         )
         for pair in comparison.distances
     )
@@ -203,6 +203,13 @@ def distance_table(comparison: Comparison) -> Table:
     return Table("apart", "Distance between the best parameters", note, columns, rows)
 
 
+def _format_distance(distance: float) -> str:
+    """Return a distance with two digits; 0.00 and 1.00 are exactly that."""
+    if 0 < distance < 0.005:
+        return "< 0.01"
+    return f"{min(distance, 0.99) if distance < 1 else distance:.2f}"
+
+
 def importance_table(comparison: Comparison) -> Table:
     """Return the parameters' importance: one row a parameter, one column a group."""
     several = len(comparison.objectives) > 1
@@ -210,14 +217,14 @@ def importance_table(comparison: Comparison) -> Table:
     names = dict.fromkeys(name for _, shares in known for name in shares)
     means = {name: fmean(shares.get(name, 0.0) for _, shares in known) for name in names}
     rows = tuple(
-        (name, *(f"{100 * shares[name]:.0f} %" if name in shares else "" for _, shares in known))
+        (name, *(format_percent(shares[name]) if name in shares else "" for _, shares in known))
         for name in sorted(names, key=lambda name: -means[name])
     )
     notes = [_importance_sentence([shares for _, shares in known])]
-    explained = [f"{100 * (each.explained or 0.0):.0f}" for each, _ in known]
-    ends = sorted({min(explained, key=int), max(explained, key=int)}, key=int) if known else []
+    explained = [each.explained or 0.0 for each, _ in known]
+    ends = dict.fromkeys(format_percent(end(explained)) for end in (min, max)) if known else ()
     notes.append(
-        f"A model of the parameters explains {' to '.join(ends)} % of the differences between "
+        f"A model of the parameters explains {' to '.join(ends)} of the differences between "
         "trials that it did not learn from."
     )
     notes.append(
@@ -245,7 +252,7 @@ def _importance_sentence(known: Sequence[dict[str, float]]) -> str:
         return ""
     (shares,) = known
     ranked = sorted(shares, key=lambda name: -shares[name])[:3]
-    main, *others = [f"{name} ({100 * shares[name]:.0f} %)" for name in ranked]
+    main, *others = [f"{name} ({format_percent(shares[name])})" for name in ranked]
     minor = [text for text, name in zip(others, ranked[1:], strict=True) if shares[name] >= 0.05]
     then = f", then {join_words(minor)}" if minor else ""
     return f"{main} matters most{then}."
@@ -282,7 +289,9 @@ def _phase_name(phase: str) -> str:
 
 
 def _share(seconds: float, total: float) -> str:
-    return f"{format_time(seconds)} ({100 * seconds / total:.0f} %)" if seconds and total else ""
+    return (
+        f"{format_time(seconds)} ({format_percent(seconds / total)})" if seconds and total else ""
+    )
 
 
 def failures_table(comparison: Comparison) -> Table:

@@ -11,6 +11,7 @@ from cloudtune.study.quantities import (
     Money,
     format_cost,
     format_duration,
+    format_percent,
     parse_bytes,
     parse_duration,
     parse_money,
@@ -109,6 +110,17 @@ def test_formatted_money_parses_to_the_same_value(amount: float) -> None:
 )
 def test_a_small_cost_is_never_shown_as_none(amount: float, text: str) -> None:
     assert format_cost(amount, "USD") == f"{text} USD"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        *[(0.0, "0 %"), (1e-9, "< 1 %"), (0.0049, "< 1 %"), (0.006, "1 %"), (0.5, "50 %")],
+        *[(0.9949, "99 %"), (0.9999, "99 %"), (1.0, "100 %"), (1.25, "125 %")],
+    ],
+)
+def test_a_part_is_never_shown_as_nothing_or_all(share: float, text: str) -> None:
+    assert format_percent(share) == text
 
 
 @pytest.mark.parametrize(

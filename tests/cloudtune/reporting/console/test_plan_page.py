@@ -144,6 +144,22 @@ def test_the_waits_of_the_same_service_count_as_time_and_not_as_cost() -> None:
     assert "each trial also waits" in row(plan_of("vertex"), "time")
 
 
+def test_trials_that_hyperband_never_promoted_count_for_the_time() -> None:
+    plan = plan_of()
+    run = create([plan]).id
+    with Ledger() as ledger:
+        for number in range(1, 9):
+            ended = Ended(number, 1010.0, "pending")
+            ledger.append(run, "local", Started(number, 1000.0, {"x": 0.5}, resource=1), ended)
+        for number in (1, 2, 3):
+            again = Started(number, 2000.0, {"x": 0.5}, resource=9)
+            ledger.append(run, "local", again, Ended(number, 2090.0, "completed"))
+        for number in range(4, 9):
+            ledger.append(run, "local", Ended(number, 2100.0, "stopped_early"))
+    time = "about 50 s to 8 min 20 s: half of the 8 trials"
+    assert row(plan_of(), "time").startswith(time)
+
+
 @pytest.mark.parametrize(
     ("limits", "time", "cost"),
     [
