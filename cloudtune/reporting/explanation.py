@@ -76,8 +76,8 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
         inside = (
             f"{format_percent(found.fit.within_interval)} of the values are in their 95 % intervals"
         )
-        rank = found.fit.rank_correlation
-        rank = f"{min(rank, 0.99) if rank < 1 else rank:.2f}"
+        agreement = found.fit.rank_correlation
+        rank = f"{min(agreement, 0.99) if agreement < 1 else agreement:.2f}"
         yield (
             "Model",
             f"Each of {found.fit.trials} trials predicted from the others: the order agrees by "
