@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from cloudtune.study.yaml_reader import is_list, is_map
-from tests.recorded import NAMES_OF_ITEMS
+from tests.recorded_differences import NAMES_OF_ITEMS
 from tests.recorded_jobs import NAMES, name_of
 
 Space = dict[str, list[Mapping[str, Any]]]

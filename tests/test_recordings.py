@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cloudtune.study.yaml_reader import is_list, is_map
-from tests import recorded, recorded_numbers
+from tests import recorded, recorded_differences, recorded_numbers
 from tests.recorded_names import Names
 
 REPLAYED = {
@@ -160,7 +160,7 @@ DIFFERENCES: list[tuple[Any, Any, list[tuple[str, str]]]] = [
 def test_states_and_errors_are_compared_in_order(
     known: Any, emulated: Any, found: list[tuple[str, str]]
 ) -> None:
-    assert [*recorded.differences(known, emulated)] == found
+    assert [*recorded_differences.differences(known, emulated)] == found
 
 
 def test_equal_names_stay_equal_in_a_sequence() -> None:

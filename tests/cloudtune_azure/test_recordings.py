@@ -26,7 +26,8 @@ from cloudtune_azure.emulator.errors import throttled
 from cloudtune_azure.errors import service_error
 from tests import recorded
 from tests.cloudtune_azure import recorded_kinds
-from tests.recorded import differences, reason_to_skip, unaccepted
+from tests.recorded import reason_to_skip, unaccepted
+from tests.recorded_differences import differences
 from tests.recorded_steps import Steps
 
 FILES = recorded.files("azure")

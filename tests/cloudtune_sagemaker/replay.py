@@ -29,7 +29,8 @@ from tests.cloudtune_sagemaker.replayed_jobs import (
     states,
     training,
 )
-from tests.recorded import MALFORMED, at_call, differences, reason_to_skip, unaccepted, unlisted
+from tests.recorded import MALFORMED, at_call, reason_to_skip, unaccepted, unlisted
+from tests.recorded_differences import differences
 from tests.recorded_names import Names
 
 ARNS = {"TrainingJob": ":training-job/", "HyperParameterTuningJob": ":hyper-parameter-tuning-job/"}

@@ -24,7 +24,8 @@ from tests.cloudtune_sagemaker.replayed_jobs import (
     small_job,
     training,
 )
-from tests.recorded import MALFORMED, at_call, differences, is_alike, unaccepted, unlisted
+from tests.recorded import MALFORMED, at_call, unaccepted, unlisted
+from tests.recorded_differences import differences, is_alike
 
 OPERATIONS = ("Search", "BatchGetMetrics")
 TUNING = "HyperParameterTuningJob"

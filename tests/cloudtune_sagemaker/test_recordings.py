@@ -16,7 +16,7 @@ from cloudtune.emulation.faults import Fault, FaultPlan
 from cloudtune_sagemaker import response
 from cloudtune_sagemaker.emulator.app import SageMakerApp
 from cloudtune_sagemaker.errors import service_error
-from tests import recorded
+from tests import recorded, recorded_differences
 from tests.cloudtune_sagemaker.replay import Replay
 from tests.cloudtune_sagemaker.replayed_jobs import (
     ENDLESS,
@@ -206,7 +206,7 @@ def test_the_emulator_refuses_in_the_recorded_words(
     recorded.agree(
         status=(status, item["status"]),
         Code=(answer["error"]["Code"], error["Code"]),
-        Message=(text if recorded.is_same_text(text, own) else own, text),
+        Message=(text if recorded_differences.is_same_text(text, own) else own, text),
     )
 
 
@@ -233,14 +233,16 @@ def test_a_failed_tuning_job_says_why_as_recorded(
         lambda job: job["HyperParameterTuningJobStatus"] == "Failed",
     )
     answer = {key: value for key, value in item["answer"].items() if key != "FailureReason"}
-    differences = recorded.differences(answer, recorded.shared(job, answer))
+    differences = recorded_differences.differences(answer, recorded.shared(job, answer))
     found = recorded.unaccepted("sagemaker", item["operation"], differences)
     recorded.agree(differences=(found, []), status=(item["status"], 200))
     if reason := reason_to_skip("sagemaker", known):
         record_property(recorded.NOT_COMPARED, f"{known!r}: {reason}")
     else:
         own = job["FailureReason"]
-        recorded.agree(FailureReason=(known if recorded.is_same_text(known, own) else own, known))
+        recorded.agree(
+            FailureReason=(known if recorded_differences.is_same_text(known, own) else own, known)
+        )
     assert response.job_reason(item["answer"]) == known
 
 

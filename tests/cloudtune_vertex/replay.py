@@ -28,7 +28,8 @@ from tests.cloudtune_vertex.replayed_jobs import (
     small_job,
     state_in,
 )
-from tests.recorded import MALFORMED, differences, reason_to_skip, unaccepted, unlisted
+from tests.recorded import MALFORMED, reason_to_skip, unaccepted, unlisted
+from tests.recorded_differences import differences
 from tests.recorded_names import Names
 
 METHODS = {"Create": "POST", "Get": "GET", "List": "GET", "Cancel": "POST", "Delete": "DELETE"}

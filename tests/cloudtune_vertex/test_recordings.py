@@ -13,11 +13,12 @@ from cloudtune.conversion import importer
 from cloudtune_vertex import response
 from cloudtune_vertex.emulator.errors import exhausted
 from cloudtune_vertex.errors import service_error
-from tests import recorded
+from tests import recorded, recorded_differences
 from tests.cloudtune_vertex.replay import is_served
 from tests.cloudtune_vertex.replayed_jobs import Emulator, rows_of, runnable, small_job
 from tests.cloudtune_vertex.tuning_replay import replayed
-from tests.recorded import differences, reason_to_skip, unaccepted, unlisted
+from tests.recorded import reason_to_skip, unaccepted, unlisted
+from tests.recorded_differences import differences
 
 FILES = recorded.files("vertex")
 CREATIONS = ("CreateCustomJob", "CreateHyperparameterTuningJob")
@@ -124,7 +125,7 @@ def test_the_emulator_refuses_in_the_recorded_form(
         assert not [*differences(details, shown["details"])]
     messages = re.findall(r"Message: (.*?)\s*(?=\t|$)", shown["message"])
     for message in re.findall(r"Message: (.*?)\s*(?=\t|$)", text):
-        if not any(recorded.is_same_text(message, each) for each in messages):
+        if not any(recorded_differences.is_same_text(message, each) for each in messages):
             assert operation not in CREATIONS, f"no request is refused so here: {message}"
             why = f"{operation} has rules of its own; the form is compared"
             record_property(recorded.NOT_COMPARED, f"{operation} {message!r}: {why}")

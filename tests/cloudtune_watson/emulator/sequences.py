@@ -12,7 +12,8 @@ from cloudtune_watson.documents import part
 from cloudtune_watson.emulator.app import WatsonApp
 from cloudtune_watson.emulator.operations import OPERATIONS
 from tests.cloudtune_watson.emulator.test_deployments import DEPLOYMENTS, JOBS, ready
-from tests.recorded import at_call, differences, reason_to_skip, unaccepted
+from tests.recorded import at_call, reason_to_skip, unaccepted
+from tests.recorded_differences import differences
 
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster

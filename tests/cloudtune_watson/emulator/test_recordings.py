@@ -21,7 +21,8 @@ from tests import recorded
 from tests.cloudtune_watson.emulator import sequences
 from tests.cloudtune_watson.emulator.conftest import VERSION
 from tests.cloudtune_watson.emulator.test_deployments import DEPLOYMENTS, JOBS, asset
-from tests.recorded import differences, reason_to_skip, unaccepted, unlisted
+from tests.recorded import reason_to_skip, unaccepted, unlisted
+from tests.recorded_differences import differences
 
 if TYPE_CHECKING:
     from tests.cloudtune_watson.emulator.conftest import Cluster
