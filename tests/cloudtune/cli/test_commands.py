@@ -293,6 +293,18 @@ def test_logs_prints_the_output_of_the_script(cloudtune: Cloudtune) -> None:
     assert "no trial 99" in cloudtune("logs", "99", code=1).stderr
 
 
+def test_logs_are_found_after_a_move_of_the_state_folder(
+    cloudtune: Cloudtune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloudtune("run", "study.yaml")
+    output = cloudtune("logs", "2").stdout
+    (tmp_path / ".cloudtune").rename(tmp_path / "moved")
+    monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "moved"))
+    assert cloudtune("logs", "2").stdout == output
+    cloudtune("fetch", "2", "-o", "fetched")
+    assert (tmp_path / "fetched" / "log.txt").read_text("utf-8") == output
+
+
 def test_a_detached_run_is_watched_stopped_and_resumed(
     cloudtune: Cloudtune, tmp_path: Path
 ) -> None:
