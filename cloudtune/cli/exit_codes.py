@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from cloudtune.results.events import OPEN_JOB_STATES
+from cloudtune.results.events import RESUMABLE_JOB_STATES
 
 if TYPE_CHECKING:
     from cloudtune.results.model import StudyResult
@@ -34,7 +34,7 @@ def _job_exit_code(result: StudyResult) -> int:
     if result.refused and not result.trials:
         return 2
     if result.state != "completed":
-        return 130 if result.state in {"cancelled", *OPEN_JOB_STATES} else 3
+        return 130 if result.state in RESUMABLE_JOB_STATES else 3
     if not result.best_trials():
         return 4
     return 3 if misread_trials(result) else 0

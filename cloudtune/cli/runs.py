@@ -272,6 +272,7 @@ def finish(
 
     A resumed run had the numbers ``earlier`` of trials, by provider.
     """
+    from cloudtune.results.events import RESUMABLE_JOB_STATES
 
     def read_results() -> list[StudyResult]:
         found = (result for result in run.results() if not on or result.provider in on)
@@ -285,8 +286,7 @@ def finish(
         else:
             print_summary(results, run.folder)
     finally:  # even if another Ctrl-C arrives during the summary or the imports for it
-        interrupted = {"cancelled", "running"}
-        if any(outcome.state in interrupted for outcome in run.outcomes.values()):
+        if any(outcome.state in RESUMABLE_JOB_STATES for outcome in run.outcomes.values()):
             from cloudtune.reporting.console.summary import resume_hints
 
             for line in resume_hints(results or read_results()):

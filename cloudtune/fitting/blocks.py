@@ -33,7 +33,8 @@ def fit_limits(
     supported = support.limits | support.enforced_here
     unsupported = {name: None for name in limits.as_dict() if name not in supported}
     for name in unsupported:
-        reason = support.reason(f"limits.{name}", f"{title} does not support this limit")
+        otherwise = "knows no cost" if LIMITS[name].needs_price else "does not support this limit"
+        reason = support.reason(f"limits.{name}", f"{title} {otherwise}")
         findings.append(Finding("dropped", path(name), reason))
     enforced_here = support.enforced_here - support.limits
     for name in limits.as_dict():

@@ -131,10 +131,6 @@ def finished_run(
 
 def _end(state: RunJobState) -> JobState:
     """Return the state of an attached run, which has ended, of that of its job."""
-    match state:
-        case "refused":
-            return "failed"
-        case "running" | "pending":
-            return "unknown"
-        case _:
-            return state
+    if state in OPEN_JOB_STATES:
+        return "unknown"
+    return "failed" if state == "refused" else state

@@ -63,6 +63,11 @@ class JobRecord:
         return self.facts.changes
 
     @property
+    def may_run_at_service(self) -> bool:
+        """Whether its service may still run the job, without a process of cloudtune."""
+        return self.mode == "managed" and bool(self.job) and self.state in {"running", "unknown"}
+
+    @property
     def has_new_limits(self) -> bool:
         """Whether its limits have changed since it ended, so that it is to be resumed with them."""
         return self.state in FINAL_STATES and changed_since(self.changes, self.ended)

@@ -57,7 +57,7 @@ def resume_unattended(ledger: Ledger, record: RunRecord, on: Collection[str] = (
     providers = [
         job.provider
         for job in record.jobs
-        if job.state in {"running", "unknown"} and job.job and job.mode == "managed"
+        if job.may_run_at_service
         if not on or job.provider in on
     ]
     if not providers or lock_holder(ledger.run_folder(record.id)) is not None:

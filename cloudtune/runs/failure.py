@@ -9,7 +9,7 @@ from dataclasses import replace
 from cloudtune.errors import CloudtuneError, RunFailedError
 from cloudtune.ledger.reader import read_results
 from cloudtune.results.aggregate import count_states
-from cloudtune.results.events import OPEN_JOB_STATES
+from cloudtune.results.events import RESUMABLE_JOB_STATES
 from cloudtune.results.failure import sample_lines, traceback_lines
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.results.outcomes import explain_infeasible
@@ -31,7 +31,7 @@ def raise_without_result(run: str, on: Collection[str] = ()) -> None:
     for job, trials in read_results(run):
         if on and job.provider not in on:
             continue
-        if job.state in {"cancelled", *OPEN_JOB_STATES}:
+        if job.state in RESUMABLE_JOB_STATES:
             return
         without_result: list[Trial] = []
         for trial in trials:

@@ -64,8 +64,7 @@ def _uploads(run: str, *, ended: bool = False) -> Iterator[tuple[str, Uploads]]:
                 continue
             if job.attached:  # the uploads belong to the run that sent it
                 continue
-            may_run = job.state in {"running", "unknown"} and job.mode == "managed"
-            if may_run and job.job and not ended:
+            if job.may_run_at_service and not ended:
                 raise UsageError(
                     f"{job.provider} may still run {job.job}, which uses its uploads; stop it "
                     f"with: cloudtune stop {run}; or follow it with: cloudtune resume {run}"

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from cloudtune.common.entry_points import find_entry_points
+from cloudtune.study.strategies import STRATEGIES
 from cloudtune.study.yaml_builder import KeyPath
 from cloudtune.study.yaml_reader import is_list, is_map
 
@@ -97,9 +98,7 @@ FOREIGN_VALUES = {
     **dict.fromkeys(("string", "str", "choice", "enum"), "categorical"),
     **dict.fromkeys(("boolean", "switch"), "bool"),
     **dict.fromkeys(("ordinal",), "discrete"),
-    **dict.fromkeys(("tpe", "gp", "bo"), "bayesian"),
-    **dict.fromkeys(("asha", "bohb"), "hyperband"),
-    **dict.fromkeys(("nsga2", "evolutionary"), "genetic"),
+    **{other: name for name, each in STRATEGIES.items() for other in each.other_names},
 }
 """What other tools call a type of a parameter or a strategy."""
 

@@ -29,6 +29,8 @@ class StrategyTraits:
     """The package that a method needs beyond those of cloudtune; the extra `samplers` has it."""
     example: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """The settings that it requires, with an example."""
+    other_names: tuple[str, ...] = ()
+    """What other tools call it, for a message about an unknown strategy."""
 
     def can_warm_start(self, method: str | None, kind: Literal["same", "transfer"]) -> bool:
         """Return whether the strategy can use the trials of a warm start.
@@ -49,14 +51,20 @@ STRATEGIES: Mapping[str, StrategyTraits] = {
         ends_itself=True, has_fixed_order=True, suggests_initial_trials=True, is_sequence=True
     ),
     "bayesian": StrategyTraits(
-        methods=("tpe", "gp", "cmaes", "cost-aware"), learns=True, packages={"cmaes": "cmaes"}
+        methods=("tpe", "gp", "cmaes", "cost-aware"),
+        learns=True,
+        packages={"cmaes": "cmaes"},
+        other_names=("tpe", "gp", "bo"),
     ),
     "hyperband": StrategyTraits(
         is_single_objective=True,
         suggests_initial_trials=True,
         example={"resource": "epochs", "max": 9},
+        other_names=("asha", "bohb"),
     ),
-    "genetic": StrategyTraits(methods=("nsga2", "nsga3"), learns=True),
+    "genetic": StrategyTraits(
+        methods=("nsga2", "nsga3"), learns=True, other_names=("nsga2", "evolutionary")
+    ),
     "list": StrategyTraits(ends_itself=True, has_fixed_order=True, is_sequence=True),
     "external": StrategyTraits(has_fixed_order=True, is_sequence=True),
 }

@@ -48,7 +48,6 @@ _CAPABILITIES = without_launcher(
         "objective.select": "Azure decides which value of a metric counts",
         "limits.max_failed_trials": "a sweep has no limit of failed trials",
         "limits.patience": "a sweep does not end without improvement",
-        "limits.max_cost": "a sweep knows no cost",
         "trial.metrics": "Azure reads metrics from mlflow.log_metric(); add it to the script",
         "trial.select": "Azure decides which value of a metric counts",
         "trial.command": "put it into trial.command of the job",

@@ -47,7 +47,6 @@ _CAPABILITIES = without_launcher(
         "description": "a tuning job has no description; use a tag",
         "objective.select": "SageMaker takes the last value of a trial",
         "limits.max_failed_trials": "a tuning job tolerates any number of failures",
-        "limits.max_cost": "SageMaker knows no cost",
         "trial.args": "an image gets only hyperparameters",
         "trial.arguments": "SageMaker passes options, such as --lr 0.1",
         "trial.module": _IMAGE,

@@ -43,7 +43,6 @@ _CAPABILITIES = without_launcher(
     reasons={
         "description": "a tuning job has no description; use a label",
         "objective.target": "a tuning job does not end at a target",
-        "limits.max_cost": "Vertex AI knows no cost",
         "trial.metrics": "Vertex AI reads no log; the code must report with hypertune",
         "trial.select": "Vertex AI keeps the last value of other metrics",
         "trial.requirements": "put them into the image or the package",

@@ -73,7 +73,6 @@ _CAPABILITIES = replace(
         "limits.timeout": "an Experiment has no time limit",
         "limits.trial_timeout": "set activeDeadlineSeconds in the trial template",
         "limits.patience": "an Experiment does not end without improvement",
-        "limits.max_cost": "Katib knows no cost",
         "early_stopping.interval": "Katib checks every measurement",
         "objective": "an Experiment has exactly one objective",
         "trial.source": "the code is in the image of the trial template",

@@ -66,7 +66,6 @@ _CAPABILITIES = replace(
         "warm_start": "NNI does not learn from other experiments",
         "limits.max_failed_trials": "NNI has no limit of failed trials",
         "limits.patience": "an experiment does not end without improvement",
-        "limits.max_cost": "NNI knows no cost",
         "early_stopping.interval": "NNI checks every result",
         "early_stopping.min_trials": "NNI has no number of trials",
         "trial.source": "NNI starts a command in the folder of the code",

@@ -74,7 +74,6 @@ _CAPABILITIES = replace(
         "limits.trial_timeout": _CODE,
         "limits.max_failed_trials": "the argument catch of optimize decides about failures",
         "limits.patience": "write a callback that ends the study",
-        "limits.max_cost": "Optuna knows no cost",
         "trial": _CODE,
         "parameters.when": "an Optuna parameter has one distribution, whatever the condition",
     },

@@ -82,7 +82,6 @@ _CAPABILITIES = replace(
         "limits.trial_timeout": "set stop in run_config",
         "limits.max_failed_trials": "set failure_config in run_config",
         "limits.patience": "set a stopper in run_config",
-        "limits.max_cost": "Ray knows no cost",
         "early_stopping.interval": "Ray checks every result",
         "early_stopping.min_trials": "ASHA has no number of trials",
         "trial": _CODE,

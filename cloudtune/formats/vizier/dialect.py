@@ -81,7 +81,6 @@ _CAPABILITIES = replace(
         "limits.parallel_trials": "your program decides how many trials it asks for",
         "limits.trial_timeout": _CODE,
         "limits.max_failed_trials": "Vizier has no limit for failures",
-        "limits.max_cost": "Vizier knows no cost",
         "strategy.seed": "a study of Vizier has no seed",
         "trial": _CODE,
     },

@@ -58,7 +58,6 @@ _CAPABILITIES = replace(
         "limits.trial_timeout": "a sweep has no time limit of a run",
         "limits.max_failed_trials": "a sweep has no limit of failed runs",
         "limits.patience": "a sweep does not end without improvement",
-        "limits.max_cost": "a sweep knows no cost",
         "strategy.seed": "W&B has no seed",
         "objective.select": _VALUE,
         "parameters.when": "W&B has no conditional parameters",

@@ -36,7 +36,6 @@ _CAPABILITIES = without_launcher(
         "limits.trial_timeout": "a search limits only its own time",
         "limits.max_failed_trials": "a search has no limit for failures",
         "limits.patience": "a search does not end without improvement",
-        "limits.max_cost": "WML Accelerator knows no cost",
         "trial.metrics": "WML Accelerator reads no log; the code must report with IBM's monitor",
         "trial.module": "WML Accelerator starts a script",
         "trial.command": "WML Accelerator starts a Python script",

@@ -360,13 +360,25 @@ def test_an_older_ledger_is_migrated_and_a_copy_is_kept(
     assert (tmp_path / "ledger-version-1.db").read_bytes()[100:] == before[100:]
 
 
+VERSION_2 = {
+    "runs": "id created name study file base overrides",
+    "jobs": "run provider plan state reason job emulated started begun spent ended ran",
+    "events": "run provider seq number kind body",
+}
+"""The tables and columns of that version."""
+
+
 def to_version_2(path: Path) -> None:
-    """Remove the checksums from a ledger."""
+    """Remove the checksums from a ledger, and all that later versions have added."""
     with closing(sqlite3.connect(path)) as db, db:
-        db.executescript(
-            "ALTER TABLE events DROP COLUMN checksum; DROP TABLE checksums; "
-            "DROP TABLE proposals; PRAGMA user_version=2"
-        )
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall():
+            if table not in VERSION_2:
+                db.execute(f"DROP TABLE {table}")
+                continue
+            for _, column, *_ in db.execute(f"PRAGMA table_info({table})").fetchall():
+                if column not in VERSION_2[table].split():
+                    db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        db.execute("PRAGMA user_version=2")
 
 
 @pytest.mark.parametrize(

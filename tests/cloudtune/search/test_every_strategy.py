@@ -161,13 +161,14 @@ CASES = [
 TRIALS = {"genetic": 45, "hyperband": 30, "bayesian": 16}
 
 
-def test_each_strategy_has_cases_in_the_other_tests_and_is_on_its_page() -> None:
+def test_each_strategy_has_cases_in_the_other_tests_and_is_on_the_pages() -> None:
     searches = STRATEGIES.keys() - {"list", "external"}
     assert {each["name"] for each in test_constraints.CASES} == searches
     assert {each["name"] for each in test_axes.STRATEGIES} == searches - {"grid"}
     assert {each["name"] for each in every_run.STRATEGIES.values()} == searches
-    page = (Path(__file__).parents[3] / "docs" / "strategies.md").read_text("utf-8")
-    assert [name for name in STRATEGIES if f"`{name}`" not in page] == []
+    for page in ("README.md", "docs/strategies.md"):
+        text = (Path(__file__).parents[3] / page).read_text("utf-8")
+        assert [name for name in STRATEGIES if f"`{name}`" not in text] == [], page
 
 
 def case_study(
