@@ -180,6 +180,7 @@ class SlurmJobs:
         active = {name: start for name, start in known.items() if start.result is None}
         self._read_files(active)
         self._ask_queue(active)
+        self._read_files({n: each for n, each in active.items() if self._began_meanwhile(n, each)})
         for name, start in active.items():
             self._apply_queue(name, start)
         jobs = {name: start.result for name, start in known.items() if start.result}
@@ -230,8 +231,15 @@ class SlurmJobs:
             "grace": self._grace,
         }
 
+    def _began_meanwhile(self, name: str, start: _Start) -> bool:
+        """Return whether a job has begun since its files were read, which then have its start."""
+        queued = self._queue.jobs.get(name)
+        return start.begin is None and queued is not None and (queued.runs or queued.ended)
+
     def _read_files(self, starts: Mapping[str, _Start]) -> None:
         """Read what the jobs have written. The end comes first, so that no report is missed."""
+        if not starts:
+            return
         offsets: dict[str, int] = {}
         for start in starts.values():
             offsets[f"{start.folder}/{END_FILE}"] = 0

@@ -120,6 +120,20 @@ def test_a_job_that_has_not_begun_is_not_running(
     assert (job.state, job.word) == (expected, word)
 
 
+def test_a_job_that_begins_between_its_files_and_the_queue_runs_since_its_start(
+    rig: Rig, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, run = rig.create(1), rig.cluster.run
+
+    def begin_and_run(*args: Any, **options: Any) -> str:
+        rig.begin(started)
+        return run(*args, **options)
+
+    monkeypatch.setattr(rig.cluster, "run", begin_and_run)
+    job = rig.state(started)
+    assert (job.state, job.started) == ("running", 5.0)
+
+
 def test_files_are_read_at_each_poll_and_the_queue_once_in_its_interval(
     rig: Rig, clock: Clock
 ) -> None:
