@@ -48,6 +48,8 @@ def _find(study: Study, source: Path) -> Iterator[tuple[str, str]]:
     if trial.arguments == "assign" or not takes_arguments(study, str(source)):
         return
 
+    yield from _find_without_value(study, source)
+
     def read(name: str) -> str | None:
         with suppress(OSError, ValueError):
             return read_regular(source / name).decode("utf-8")
@@ -74,6 +76,23 @@ def _find(study: Study, source: Path) -> Iterator[tuple[str, str]]:
         elif skips:
             reason = f"no option --{name} is found in the code, and parse_known_args ({skips})"
             yield path, f"{reason} skips options that the parser does not have: {_DOCTOR}"
+
+
+def _find_without_value(study: Study, source: Path) -> Iterator[tuple[str, str]]:
+    """Yield the values that are not booleans, but set a switch whatever they are."""
+    trial = study.trial
+    others = {n: f"constants.{n}" for n, v in study.constants.items() if not isinstance(v, bool)}
+    for name, definitions in study.parameters.items():
+        choices = [v for each in definitions for v in getattr(each, "values", [each.type])]
+        if not all(isinstance(value, bool) or value == "bool" for value in choices):
+            others[name] = f"parameters.{name}"
+    names = [name for name in others if name not in {**study.maps, **(trial.switches or {})}]
+    call = trial.model_dump(include={"script", "module", "command", "args", "arguments"})
+    for name, words in switch_words(call, names, str(source)).items():
+        if trial.arguments == "flags" or "=" in words:
+            option = re.split("[/=]", words.strip("/"))[0]
+            reason = f"{option} is a boolean in the code, and each value of {name} sets it"
+            yield others[name], f"{reason}: use type: bool"
 
 
 def _unseen(study: Study, source: Path) -> dict[str, str]:

@@ -65,6 +65,37 @@ def test_an_ignored_option_is_in_the_plan(
     assert warnings(tmp_path, options, parse) == expected
 
 
+@pytest.mark.parametrize(
+    ("option", "parameter", "is_set"),
+    [
+        ("p.add_argument('--amp', action='store_true')", {"type": "int", "min": 0, "max": 1}, True),
+        ("flags.DEFINE_bool('amp', False, '')", {"values": ["true", "false"]}, True),
+        ("flags.DEFINE_bool('amp', False, '')", {"values": [True, False]}, False),
+        ("p.add_argument('--amp', action='store_true')", {"type": "bool"}, False),
+        ("p.add_argument('--amp', type=bool)", {"values": [0, 1]}, True),
+        ("p.add_argument('--amp', type=int)", {"values": [0, 1]}, False),
+    ],
+)
+def test_a_value_of_a_switch_is_in_the_plan(
+    tmp_path: Path, option: str, parameter: dict[str, object], is_set: bool
+) -> None:
+    (tmp_path / "train.py").write_text(f"{option}\n{KNOWN}")
+    fields: dict[str, object] = {
+        "objective": {"metric": "loss", "goal": "minimize"},
+        "parameters": {"amp": {"type": "categorical", **parameter}},
+        "limits": {"max_trials": 2},
+        "trial": {"script": "train.py"},
+    }
+    expected = "--amp is a boolean in the code, and each value of amp sets it: use type: bool"
+    notes = plan(Study.model_validate(fields), "local", base=tmp_path).notes
+    found = [note.text for note in notes if note.path == "parameters.amp"]
+    assert found == [expected] * is_set
+    fields["trial"] = {"script": "train.py", "arguments": "equals"}
+    notes = plan(Study.model_validate(fields), "local", base=tmp_path).notes
+    found = [note.text for note in notes if note.path == "parameters.amp"]
+    assert found == [expected] * (is_set and "type=bool" in option)
+
+
 def test_constants_and_other_ways_to_pass_values(tmp_path: Path) -> None:
     options = "p.add_argument('--layers')"
     assert [*warnings(tmp_path, options, KNOWN)] == ["constants.lr", "parameters.n_layers"]
