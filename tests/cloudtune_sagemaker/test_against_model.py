@@ -17,18 +17,23 @@ import regex
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import cloudtune_sagemaker
 from cloudtune.errors import StudyError
 from cloudtune.study.schema import Mode
 from cloudtune.study.study import Study
 from cloudtune_sagemaker.emulator.rules import training, tuning
+from cloudtune_sagemaker.emulator.rules.job import disk_key
 from cloudtune_sagemaker.emulator.state import Store
 from cloudtune_sagemaker.rules.machines import known_types
 from cloudtune_sagemaker.rules.native import check_native
 from tests.cloudtune_sagemaker import support
 
+botocore = pytest.importorskip("botocore")
 botocore_loaders = pytest.importorskip("botocore.loaders")
 
 
+TABLE = Path(cloudtune_sagemaker.__file__).parent / "machines.json"
+MACHINES = json.loads(TABLE.read_text("utf-8"))
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 MODES: tuple[Mode, ...] = ("managed", "driven")
 OPERATIONS = {"managed": "CreateHyperParameterTuningJob", "driven": "CreateTrainingJob"}
@@ -418,8 +423,22 @@ def test_requests_of_any_study_are_allowed_or_refused(
 
 def test_known_types_are_those_of_the_model() -> None:
     model = set(_model()["shapes"]["TrainingInstanceType"]["enum"])
-    assert known_types() <= model
-    assert len(known_types()) == 225
+    version = MACHINES["source"].partition(",")[0]
+    if version == f"botocore {botocore.__version__}":
+        assert known_types() == model
+    else:
+        assert known_types() <= model
+
+
+def test_the_emulator_has_the_local_disks_of_the_table() -> None:
+    families = set(MACHINES["local_storage"]["families"].split())
+    key = {"VolumeKmsKeyId": "k"}
+    refused = {
+        name.split(".")[1]
+        for name in known_types()
+        if list(disk_key({"ResourceConfig": {"InstanceType": name, **key}}))
+    }
+    assert refused == families, "emulator/rules/job.py and machines.json differ"
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ def _types(mode: Mode, settings: SageMakerSettings, *, emulated: bool) -> Iterat
             yield refuse(field, f"duplicate instance type {name}")
         elif name not in known_types():
             suggestion = did_you_mean(name, known_types())
-            text = f"{name} is not among the instance types of botocore 1.44.8"
+            model = _table()["source"].partition(",")[0]
+            text = f"{name} is not among the instance types of {model}"
             text = f"{text}; {suggestion}" if suggestion else text
             yield refuse(field, text) if emulated else Note(f"{SETTINGS}.{field}", text)
     if len(types) > MAX_TYPES[mode]:
