@@ -75,6 +75,7 @@ def test_commands_do_not_print_passwords(
         ("me:hunter2@10.0.0.1", True),
         ("a:b@c", False),
         ("model:v1@staging", False),
+        ("azureml:sklearn@latest", False),
         ("npm:react@1.2.3", False),
         ("image:1@sha256:1bc", False),
         ("postgres://me:${PASSWORD}@host/db", False),
