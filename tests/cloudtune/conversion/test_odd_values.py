@@ -103,6 +103,7 @@ def replaced(document: Any, keys: Sequence[str | int], value: Any) -> Any:
 
 @pytest.mark.parametrize("name", sorted(registry.all_formats()))
 def test_an_odd_value_never_fails_without_a_message(name: str) -> None:
+    assert name in FILES, f"FILES needs files of the format {name}"
     found = registry.get(name)
     for path in FILES[name]:
         (document,) = parse_documents(path.read_text("utf-8"), path.name)

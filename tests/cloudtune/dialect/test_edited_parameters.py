@@ -29,6 +29,7 @@ TAKEN = {"one", "q", "qrandint", "quniform"}
 
 def studies(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the studies in the files of a format."""
+    assert name in FOLDERS, f"no files in tests/cloudtune/formats/{name.replace('-', '_')}"
     for path in sorted(FOLDERS[name].rglob("*.[jy]*")):
         if path.suffix in {".json", ".yaml", ".yml"}:
             try:
