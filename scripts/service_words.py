@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cloudtune.provider import registry
 from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune.verification.masking import (
     HIDDEN,
@@ -24,12 +25,17 @@ from cloudtune.verification.masking import (
     WORDS_FILE,
     has_words,
 )
+from cloudtune.verification.recording import service_name
 from cloudtune_watson.response import TRAINING_STATES
 
 ROOT = Path(__file__).parent.parent
 RECORDINGS = ROOT / "tests" / "recordings"
 EVIDENCE: dict[str, Any] = json.loads((ROOT / "docs" / "evidence.json").read_text("utf-8"))
-VERIFIED = ("sagemaker", "vertex", "ibm")
+VERIFIED = [
+    service_name(name)
+    for name in registry.names()
+    if service_name(name) in EVIDENCE and not registry.get(name).not_verifiable
+]
 """The services that `cloudtune verify` records."""
 SENTENCES = (
     "The replica workerpool0-0 exited with a non-zero status of 1. Termination reason: Error.",

@@ -23,6 +23,7 @@ import pytest
 from cloudtune.ledger.record_table import write_record_checksum
 from cloudtune.results.events import JobState
 from tests.cloudtune.conftest import Cloudtune
+from tests.providers import TUNERS
 
 SCRIPT = """\
 import argparse
@@ -555,6 +556,11 @@ def test_schema_and_providers_are_json(cloudtune: Cloudtune) -> None:
 )
 def test_help_has_examples(cloudtune: Cloudtune, command: str) -> None:
     assert f"cloudtune {command}" in cloudtune(command, "--help").stdout.partition("Examples")[2]
+
+
+def test_the_help_of_attach_has_an_example_of_each_service(cloudtune: Cloudtune) -> None:
+    examples = cloudtune("attach", "--help").stdout.partition("Examples")[2]
+    assert {name for name in TUNERS if f"cloudtune attach {name}:" not in examples} == set()
 
 
 def test_output_without_a_terminal_has_no_colors(cloudtune: Cloudtune) -> None:
