@@ -38,6 +38,7 @@ from cloudtune.provider.facts import Inputs as Inputs
 from cloudtune.provider.facts import Lookup as Lookup
 from cloudtune.provider.facts import Price as Price
 from cloudtune.provider.facts import ServiceLimits as ServiceLimits
+from cloudtune.provider.failed_polls import FailedPolls as FailedPolls
 from cloudtune.provider.folder import FolderProvider as FolderProvider
 from cloudtune.provider.folder import ServiceProvider as ServiceProvider
 from cloudtune.provider.missing import if_found as if_found

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from cloudtune.provider import Json
+from cloudtune.provider import FailedPolls, Json
 from cloudtune.results import InvalidReportError, Measurement, check_count
 from cloudtune_azure.answers import integer, number
 from cloudtune_azure.client import AzureClient
@@ -34,6 +34,9 @@ class Curve:
     """Whether the job had ended when it was read."""
     hide: Callable[[str], str] = str
     """Removes secrets from a text."""
+    failed_polls: FailedPolls = field(
+        default_factory=lambda: FailedPolls("the workspace's MLflow, which has a host of its own")
+    )
     _latest: dict[str, Json] = field(default_factory=dict[str, Json])
     _seen: set[tuple[str, int, int, str]] = field(default_factory=set[tuple[str, int, int, str]])
 

@@ -49,7 +49,8 @@ class Runs:
     def _read(self, name: str, tracking: str, *, is_over: bool) -> None:
         """Read what is new of a job, whose run begins with it."""
         curve = self._curve(name)
-        if_found(lambda: curve.read(self._client, tracking, name, is_over=is_over))
+        with curve.failed_polls.counted():
+            if_found(lambda: curve.read(self._client, tracking, name, is_over=is_over))
 
     def _machine(self, curve: Curve) -> str | None:
         return self._settings.instance_type or self._settings.compute or curve.machine

@@ -16,11 +16,11 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
-from cloudtune.provider import Json, Plan
+from cloudtune.provider import FailedPolls, Json, Plan
 from cloudtune.provider.lookup import uses_launcher
 from cloudtune.results import Measurement
 from cloudtune_sagemaker.client import Aws
-from cloudtune_sagemaker.errors import PROVIDER, AwsError
+from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.launcher_contract import CONTINUED
 from cloudtune_sagemaker.request.metric_regex import MAX_METRICS
 
@@ -33,8 +33,6 @@ MAX_QUERIES = 100
 OBJECTIVE = "ObjectiveMetric"
 """A second name of the objective, which the service adds to the metrics of built-in algorithms
 (tests/recordings/sagemaker, 2020 and 2024). It is no metric unless a study optimizes it."""
-_MAX_FAILURES = 15
-"""Reads in a row that may fail while the other calls of a poll succeed: about an hour."""
 _MAX_EXACT = 2**24
 """32-bit floats represent all integers below it."""
 
@@ -86,7 +84,9 @@ class MetricReader:
         """Whether only final values are read, because the caller may not read others."""
         self.remark = ""
         """Why only final values are read, or which values the service has cut."""
-        self._failures = 0
+        self._failed_polls = FailedPolls(
+            "the host metrics.sagemaker, for which a private network needs an endpoint of its own"
+        )
 
     def read(self, arns: Iterable[str], later: Set[str] = frozenset()) -> dict[str, Series]:
         """Return the values of training jobs by ARN. Jobs without values are omitted.
@@ -96,25 +96,12 @@ class MetricReader:
             later: Those that follow an earlier job of their trial.
 
         Raises:
-            AwsError: If the service cannot be reached or fails at a metric, or the caller may not
-                read metrics and a study of cloudtune's own needs more than the final values. It is
-                no longer retryable if the reads fail for about an hour.
+            ProviderError: If the service cannot be reached or fails at a metric, or the caller may
+                not read metrics and a study of cloudtune's own needs more than the final values. It
+                is not retryable if all reads of about an hour failed.
         """
-        try:
-            series = self._read(arns, later)
-        except AwsError as error:
-            self._failures += 1
-            if not error.retryable or self._failures < _MAX_FAILURES:
-                raise
-            text = str(error).removeprefix(f"{PROVIDER}: ")
-            why = "while SageMaker's other calls succeed; a network may need access to its metrics"
-            raise AwsError(
-                f"{text}; gave up after {self._failures} polls in a row, {why} "
-                "(the host metrics.sagemaker, the VPC endpoint sagemaker.metrics)",
-                code=error.code,
-            ) from error
-        self._failures = 0
-        return series
+        with self._failed_polls.counted():
+            return self._read(arns, later)
 
     def _read(self, arns: Iterable[str], later: Set[str]) -> dict[str, Series]:
         queries: list[tuple[str, str]] = []
