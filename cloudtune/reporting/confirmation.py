@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 from cloudtune.comparison.rankings import join_words
 from cloudtune.confirmation.analysis import ConfirmationResult, ConfirmedCandidate, Estimate
@@ -39,10 +40,10 @@ def _row(result: ConfirmationResult, index: int, each: ConfirmedCandidate) -> di
         gap = each.train_mean - each.search_mean
     return {
         "candidate": each.label + (" *" if index == result.take else ""),
-        f"{result.search_metric} in the search": _number(each.value),
-        f"{result.search_metric} repeated": _number(each.search_mean) if held_out else "",
-        f"{result.metric}": _number(each.confirmed.mean) if each.confirmed else "",
-        "95 % interval": _range(each.confirmed),
+        f"{result.search_metric} in the search": _searched(result, each.value),
+        f"{result.search_metric} repeated": _searched(result, each.search_mean) if held_out else "",
+        f"{result.metric}": _confirmed(result, each.confirmed.mean) if each.confirmed else "",
+        "95 % interval": _range(each.confirmed, _digits(result)),
         "seeds": str(each.seeds),
         "failed": str(each.failed or ""),
         "breaking a constraint": str(each.broken or each.broken_in),
@@ -130,8 +131,8 @@ def _best_trial(result: ConfirmationResult, taken: ConfirmedCandidate | None) ->
         text = f"None: each candidate breaks a constraint when it is repeated ({', '.join(rows)})"
         return f"{text}. `cloudtune confirm {result.confirms}` repeats the next best."
     assert taken.confirmed is not None
-    what = f"{taken.label}: {result.metric} {_number(taken.confirmed.mean)}"
-    if bounds := _range(taken.confirmed):
+    what = f"{taken.label}: {result.metric} {_confirmed(result, taken.confirmed.mean)}"
+    if bounds := _range(taken.confirmed, _digits(result)):
         what += f", {bounds} at 95 %,"
     what += f" over {format_count(taken.seeds, 'seed')}."
     if taken.failed:
@@ -176,15 +177,16 @@ def _list(labels: list[str]) -> str:
 def _promises(result: ConfirmationResult) -> Iterator[tuple[str, str]]:
     winner = result.winner
     won = "is the best of the search that is repeated," if result.is_next_best else "won the search"
-    text = f"{winner.label} {won} with {result.search_metric} {_number(winner.value)}"
+    text = f"{winner.label} {won} with {result.search_metric} {_searched(result, winner.value)}"
     if winner.failed and not winner.seeds:
         yield "Winner", f"{text}. All {winner.failed} repetitions of it failed."
     if winner.value is None or result.luck is None or winner.search_mean is None:
         return
+    repeated = _searched(result, winner.search_mean)
     if result.luck > 0:
-        text += f". Repeated, it has {_number(winner.search_mean)}: {_number(result.luck)} was luck"
+        text += f". Repeated, it has {repeated}: {_number(result.luck)} was luck"
     else:
-        text += f", and repeated it has {_number(winner.search_mean)}, so that was no luck"
+        text += f", and repeated it has {repeated}, so that was no luck"
     lead, confirmed = result.lead, result.confirmed_lead
     has_lead = lead is not None and confirmed is not None
     yield (
@@ -342,11 +344,47 @@ def _measured(result: ConfirmationResult) -> list[ConfirmedCandidate]:
     return [each for each in result.candidates if each.role == "candidate" and each.seeds]
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value + 0.0:.4g}"
+def _confirmed(result: ConfirmationResult, value: float) -> str:
+    """Return a value of the metric that decides."""
+    return _number(value, _digits(result))
 
 
-def _range(estimate: Estimate | None) -> str:
+def _searched(result: ConfirmationResult, value: float | None) -> str:
+    """Return a value of the metric of the search."""
+    if result.metric == result.search_metric:
+        return _number(value, _digits(result))
+    values = [v for each in result.candidates for v in (each.value, each.search_mean)]
+    return _number(value, _digits_of([v for v in values if v is not None], []))
+
+
+def _digits(result: ConfirmationResult) -> int:
+    """Return with how many digits the metric that decides is shown."""
+    found = [each.confirmed for each in result.candidates if each.confirmed]
+    widths = [e.high - e.low for e in found if e.low is not None and e.high is not None]
+    return _digits_of([estimate.mean for estimate in found], widths)
+
+
+def _digits_of(values: Sequence[float], widths: Sequence[float]) -> int:
+    """Return how many digits show two of the narrowest interval, or else of the range of values.
+
+    At least four.
+    """
+    largest = max(map(abs, values), default=0.0)
+    smallest = min(widths) if widths else max(values, default=0.0) - min(values, default=0.0)
+    if not 0 < smallest < largest < math.inf:
+        return 4
+    return min(15, max(4, math.floor(math.log10(largest)) - math.floor(math.log10(smallest)) + 2))
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    """Return a number with significant digits, and those before the point."""
+    if value is None:
+        return ""
+    is_whole = 10**digits <= abs(value) < 1e9
+    return f"{value + 0.0:.0f}" if is_whole else f"{value + 0.0:.{digits}g}"
+
+
+def _range(estimate: Estimate | None, digits: int = 4) -> str:
     if estimate is None or estimate.low is None or estimate.high is None:
         return ""
-    return f"{_number(estimate.low)} to {_number(estimate.high)}"
+    return f"{_number(estimate.low, digits)} to {_number(estimate.high, digits)}"

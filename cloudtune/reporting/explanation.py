@@ -97,7 +97,7 @@ def _items(found: Explanation) -> Iterator[tuple[str, str]]:
     if found.failures and found.fit:
         yield "", "What failed, or probably fails by a model of them, is not recommended above."
     if found.noise_floor is not None:
-        floor = _number(found.noise_floor)
+        floor = format_short(found.noise_floor)
         yield "Noise floor", f"Two runs of one setting are up to {floor} apart by chance."
     elif found.confirmed:
         yield "Noise floor", "Unknown: no confirmation has measured it."
@@ -146,4 +146,4 @@ def _range(found: Prediction | Checked) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}"
+    return f"{value:.6g}"

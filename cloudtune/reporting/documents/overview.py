@@ -158,7 +158,7 @@ def _confirmed(
         where = "" if found.metric == each.metric else f" in {found.metric}"
         yield f"Confirmed gain{where or suffix}", gain
     if found.metric == each.metric and found.noise_floor:
-        apart = f"two runs of one setting are up to {_three_digits(found.noise_floor)} apart"
+        apart = f"two runs of one setting are up to {format_short(found.noise_floor)} apart"
         text = f"By chance, {apart} ({_source(found, group)})."
         yield f"Noise floor{suffix}", f"{text} {_exceeding(found, each)}".strip()
 

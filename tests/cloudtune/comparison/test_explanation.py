@@ -463,7 +463,7 @@ def test_a_confirmation_is_explained_by_what_it_measured(
     assert "apart by chance" in items["Noise floor"]
     assert f"the confirmation of run {run.id}" in items["Trials"]
     assert found.take is not None
-    assert items["Take"].startswith(f"{found.take.label}: m {found.take.mean:.4g} ")
+    assert items["Take"].startswith(f"{found.take.label}: m {found.take.mean:.6g} ")
     assert f" of run {run.id}: m " in items["Take"]
     assert " over 6 seeds. x=" in items["Take"]
     odd = Checked(2, 9.0, 1.0, 0.0, 2.0)

@@ -12,7 +12,7 @@ import pytest
 
 from cloudtune.confirmation.analysis import ConfirmationResult, analyze
 from cloudtune.confirmation.noise import noise_floor, student_quantile
-from cloudtune.reporting.confirmation import describe_confirmation
+from cloudtune.reporting.confirmation import confirmation_columns, describe_confirmation
 from cloudtune.results.events import Ended, Measured, SearchEvent, Started
 from cloudtune.results.model import StudyResult, encode_json
 from cloudtune.results.trials import Trials
@@ -216,6 +216,28 @@ def test_settings_that_are_exactly_as_good_are_called_that() -> None:
         "trial 0: test 0.5 over 10 seeds. trial 1 and trial 2 are exactly as good."
     )
     assert said(found, "Overfitting") == ""
+
+
+@pytest.mark.parametrize(
+    ("level", "scale", "shown"),
+    [
+        (0.5, 0.1, r"0\.\d{1,4}"),
+        (0.98765, 1e-6, r"0\.9876\d{1,3}"),
+        (12345.0, 0.01, r"1234[45](\.\d{1,3})?"),
+        (2e6, 5e5, r"\d{6,7}"),
+    ],
+)
+def test_numbers_have_the_digits_that_tell_them_apart(
+    level: float, scale: float, shown: str
+) -> None:
+    script = noisy(scale)
+    found = confirm(lambda setting, seed: {"m": level + script(setting, seed)["m"]}, fixed=True)
+    columns = confirmation_columns(found)
+    assert len(set(columns["m"])) == 3
+    texts = " ".join([*columns["m"], *columns["95 % interval"]]).replace(" to ", " ").split()
+    assert all(re.fullmatch(shown, each) for each in texts), texts
+    assert found.taken is not None
+    assert f"m {columns['m'][found.take or 0]}, " in said(found, "Take")
 
 
 def test_settings_that_are_always_equal_are_called_that() -> None:
