@@ -33,7 +33,10 @@ _DOCTOR = "`cloudtune doctor` shows whether it has an effect"
 
 def read_unknown_options(study: Study, source: Path) -> Json:
     """Return the parameters that the code may ignore or confuse, as data of a lookup."""
-    found = [list(each) for each in _find(study, source)]
+    find = _find
+    if study.trial.arguments == "env":
+        from cloudtune.planning.bool_variables import find_misread_variables as find
+    found = [list(each) for each in find(study, source)]
     return {_UNKNOWN: found} if found else {}
 
 

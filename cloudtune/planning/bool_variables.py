@@ -1,0 +1,57 @@
+"""Booleans whose environment variable a script compares with another text than ``True``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from cloudtune.bundle.own_modules import entry_files, reached_files
+from cloudtune.planning.bool_options import boolean_paths
+from cloudtune.study.regular_files import read_regular
+from cloudtune.study.study import Study
+
+_WORD = r"""["'](?:true|false|yes|no|on|off|1|0)["']"""
+_PYTHON = rf"""{{value}}\s*(?:[!=]=|(?:not )?in)(?!.*["']True["'])\s*[\[({{{{]?\s*{_WORD}"""
+_PYTHON_TRUTH = r"""(?:\b(?:if|not|and|or)\s+|\bbool\(\s*){value}\s*(?:[:)]|and\b|or\b|else\b|$)"""
+_SHELL = r"""\$\{{?{name}\b[^}}\s]*\}}?["']?\s*[!=]?=\s*["']?(?:true|false|yes|no|on|off|1|0)\b"""
+_SHELL_TRUTH = r"""\bif\s+(?:!\s+)?\$\{{?{name}\b"""
+
+
+def find_misread_variables(study: Study, source: Path) -> Iterator[tuple[str, str]]:
+    """Yield the paths of booleans that the code would not read as recorded, and what is wrong.
+
+    The study passes its values as variables.
+    """
+    for name, path in boolean_paths(study).items():
+        for file, text in _files(study, source).items():
+            pattern = _python_pattern(name, text) if file.endswith(".py") else _shell_pattern(name)
+            lines = (n for n, line in enumerate(text.splitlines(), 1) if re.search(pattern, line))
+            for line in [*lines][:1]:
+                reason = f"{file}, line {line} compares {name} with another text than True"
+                yield path, f"{reason}, but the variable is True or False: compare it with True"
+
+
+def _files(study: Study, source: Path) -> dict[str, str]:
+    def read(name: str) -> str | None:
+        with suppress(OSError, ValueError):
+            return read_regular(source / name).decode("utf-8")
+        return None
+
+    trial = study.trial
+    scripts = {word: read(word) for word in trial.command or () if word.endswith(".sh")}
+    files = reached_files(entry_files(trial.script, trial.module, trial.command or ()), read)
+    return {**files, **{word: text for word, text in scripts.items() if text}}
+
+
+def _python_pattern(name: str, text: str) -> str:
+    quoted = rf"""["']{re.escape(name)}["']"""
+    read = rf"(?:os\.)?(?:environ\[{quoted}\]|(?:environ\.get|getenv)\({quoted}[^()]*\))"
+    names = re.findall(rf"^\s*(\w+)\s*=\s*{read}\s*$", text, re.MULTILINE)
+    value = "(?:" + "|".join([read, *(rf"\b{each}\b" for each in names)]) + ")"
+    return f"{_PYTHON.format(value=value)}|{_PYTHON_TRUTH.format(value=value)}"
+
+
+def _shell_pattern(name: str) -> str:
+    return f"{_SHELL}|{_SHELL_TRUTH}".format(name=re.escape(name))
