@@ -55,27 +55,27 @@ def find_options(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     for code in imported_files(call, folder):
         codes.append(code)
         by_typer = by_typer or bool(re.search(r"^\s*(import|from)\s+typer\b", code, re.M))
+        options.update((name, _written_option(name, code)) for name in missing)
+        missing = [name for name in missing if not options[name]]
+        if not missing:
+            break
         parser = _Parser()
         if any(mark in code for mark in OPTION_CALLS):
             parser = _read_parser(code)
             computed |= parser.computed
-        for name in list(missing):
-            dashed = "--" + name.replace("_", "-")
-            option = _written_option(name, code) or parser.find(name)
-            if not option and by_typer and re.search(r"\b" + re.escape(name) + r"\s*:", code):
-                option = "-" + name if len(name) == 1 else dashed
-            if option:
-                missing.remove(name)
-                options[name] = option
-        if not missing:
-            break
+        for name in missing:
+            options[name] = parser.find(name)
+            is_field = re.search(r"\b" + re.escape(name) + r"\s*:", code)
+            if not options[name] and by_typer and is_field:
+                options[name] = "-" + name if len(name) == 1 else "--" + name.replace("_", "-")
+        missing = [name for name in missing if not options[name]]
     for name in missing if len(computed) == 1 else ():
         dashed = "--" + name.replace("_", "-")
         if computed == {_HYPHENS} and "_" in name:
             options[name] = dashed
         elif computed <= {_HYPHENS, _SAME} and any(_has_field(name, code) for code in codes):
             options[name] = "--" + name
-    return options
+    return {name: option for name, option in options.items() if option}
 
 
 def _has_field(name: str, code: str) -> bool:
