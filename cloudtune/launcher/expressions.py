@@ -47,7 +47,7 @@ def is_expression(reader: str, text: str) -> bool:
     """Return whether a text stays an expression, which the reader does not read as that text."""
     has_brackets = text[:1] + text[-1:] in ("[]", "{}", "()" if reader == "fire" else "[]")
     null = text == "None" if reader == "fire" else text.lower() == "null"
-    return null or has_brackets or is_quoted(text)
+    return null or has_brackets or is_quoted(text) or (reader == "fire" and _is_tuple(text))
 
 
 def is_quoted(text: str) -> bool:
@@ -55,6 +55,18 @@ def is_quoted(text: str) -> bool:
     import re
 
     return bool(re.fullmatch(_QUOTED, text))
+
+
+def _is_tuple(text: str) -> bool:
+    """Return whether Fire reads a text without brackets as a tuple, such as ``a,b``."""
+    import ast
+
+    try:
+        node = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    parts = (ast.Name, ast.Constant, ast.UnaryOp, ast.Tuple, ast.List, ast.Dict)
+    return isinstance(node, ast.Tuple) and all(isinstance(each, parts) for each in node.elts)
 
 
 def write_text(reader: str, text: str) -> str:

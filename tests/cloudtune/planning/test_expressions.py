@@ -9,14 +9,14 @@ import pytest
 from cloudtune.planning.planner import plan
 from cloudtune.study.study import Study
 
-VALUES = ["a", "1", "null", "[1,2]", 2, "[a", "{", "p_${n}", r"\${n}"]
+VALUES = ["a", "1", "null", "[1,2]", 2, "[a", "{", "p_${n}", r"\${n}", "a,b", "a-b,c"]
 
 
 @pytest.mark.parametrize(
     ("code", "arguments", "noted"),
     [
         ("import hydra", "assign", {"parameters.x": ["null", "[1,2]", "p_${n}"]}),
-        ("import fire", "flags", {"parameters.x": ["[1,2]"], "constants.c": ["None"]}),
+        ("import fire", "flags", {"parameters.x": ["[1,2]", "a,b"], "constants.c": ["None"]}),
         ("", "assign", {"parameters.x": ["1", "null", "[1,2]", "[a", "{", "p_${n}"]}),
         ("", "flags", {}),
     ],
