@@ -19,6 +19,7 @@ from cloudtune.comparison.next_steps import NextStep, next_steps
 from cloudtune.comparison.rankings import NEAR_BEST_SHARE
 from cloudtune.confirmation.analysis import ConfirmationResult
 from cloudtune.formats.run_reader import DERIVED
+from cloudtune.results.events import FINAL_STATES
 from cloudtune.results.model import StudyResult, Trial, pareto_front, trial_rank
 from cloudtune.study.constraints import outcome_constraints
 from cloudtune.study.script_defaults import script_defaults
@@ -203,13 +204,16 @@ def _objective(
     if len(leading.study.objectives) > 1:
         tops = [(better(values), each) for each in group.jobs if (values := _values(each, index))]
         job = better(tops, key=lambda pair: pair[0])[1]
-    points = best_so_far(job, index, goal)
+    ended = [trial for trial in job.trials if trial.ended is not None]
+    points = [(point.trials, point.value) for point in best_so_far(job, index, goal)]
+    if not ended:  # another tool ran it, and stored no times
+        ended = [trial for trial in job.trials if trial.state in FINAL_STATES]
+        points = _by_number(job, index, goal)
     counted = eligible_trials(job.trials)
     first = min(eligible_trials(job.trials, may_break=True), key=lambda trial: trial.number)
     top = better(_values(job, index))
     at_top = min((t for t in counted if _value(t, index) == top), key=lambda trial: trial.number)
     default = next((trial for trial in trials if _is_default(trial, defaults)), None)
-    ended = sum(trial.ended is not None for trial in job.trials)
     return ObjectiveOverview(
         metric=objective.metric,
         goal=goal,
@@ -222,10 +226,22 @@ def _objective(
         median=middle,
         default=_value(default, index) if default else None,
         default_trial=default.number if default else None,
-        trials=ended,
-        last_improvement=points[-1].trials if points else ended,
-        improving=_is_improving([(p.trials, p.value) for p in points], ended, middle),
+        trials=len(ended),
+        last_improvement=points[-1][0] if points else len(ended),
+        improving=_is_improving(points, len(ended), middle),
     )
+
+
+def _by_number(job: StudyResult, index: int, goal: str) -> list[tuple[int, float]]:
+    """Return the improvements in the order of the trials: how many there were, and the value."""
+    counted = {trial.number for trial in eligible_trials(job.trials)}
+    sign, points = -1 if goal == "maximize" else 1, list[tuple[int, float]]()
+    ordered = sorted(job.trials, key=lambda trial: trial.number)
+    for count, trial in enumerate((t for t in ordered if t.state in FINAL_STATES), start=1):
+        value = _value(trial, index)
+        if trial.number in counted and (not points or sign * value < sign * points[-1][1]):
+            points.append((count, value))
+    return points
 
 
 def _value(trial: Trial, index: int) -> float:

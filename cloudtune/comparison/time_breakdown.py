@@ -35,7 +35,8 @@ class TimeBreakdown:
     @property
     def parallel_trials(self) -> float | None:
         """The average number of trials that ran at the same time, apart from those that waited."""
-        return (self.trials - self.phases["waiting"]) / self.wall if self.wall else None
+        ran = self.trials - self.phases["waiting"]
+        return ran / self.wall if self.wall and self.trials else None
 
 
 def time_breakdown(group: Group) -> TimeBreakdown:
@@ -68,7 +69,7 @@ def _begin(trial: Trial) -> float | None:
 def _phases(trial: Trial) -> dict[str, float]:
     begin = _begin(trial)
     if begin is None or trial.ended is None:
-        return {}
+        return {"not told": trial.seconds or 0.0}
     span = trial.ended - begin
     seconds = span if trial.seconds is None else trial.seconds
     # Earlier versions counted the time in a queue as run time. Spot machines are billed for less.

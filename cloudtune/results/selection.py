@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ def top_trials(result: StudyResult, trials: Iterable[Trial], count: int) -> list
 
 
 def sort_trials(result: StudyResult, trials: Iterable[Trial], key: str) -> list[Trial]:
-    """Return the trials of a job sorted by a column; those without a value come last.
+    """Return the trials of a job sorted by a column; those without a number come last.
 
     Args:
         result: The job.
@@ -51,7 +52,7 @@ def sort_trials(result: StudyResult, trials: Iterable[Trial], key: str) -> list[
         known = dict.fromkeys(each.rpartition(".")[2] for row in rows for each in row)
         hint = did_you_mean(name, known) or f"use one of {', '.join(known)}"
         raise UsageError(f"no trial has a value of {name}; {hint}")
-    pairs = [(row.get(column or ""), trial) for row, trial in zip(rows, every, strict=True)]
+    pairs = [(_unless_nan(row.get(column or "")), t) for row, t in zip(rows, every, strict=True)]
     valued = [(_sort_key(value), trial) for value, trial in pairs if value is not None]
     valued.sort(key=lambda pair: pair[0], reverse=key.startswith("-"))
     return [trial for _, trial in valued] + [trial for value, trial in pairs if value is None]
@@ -60,6 +61,11 @@ def sort_trials(result: StudyResult, trials: Iterable[Trial], key: str) -> list[
 def _find_column(rows: Sequence[dict[str, Any]], name: str) -> str | None:
     candidates = (f"{prefix}{name}" for prefix in _PREFIXES)
     return next((each for each in candidates if any(each in row for row in rows)), None)
+
+
+def _unless_nan(value: Any) -> Any:
+    """Return a value, or None for NaN."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _sort_key(value: Any) -> tuple[bool, float, str]:

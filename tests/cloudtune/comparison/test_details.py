@@ -71,6 +71,15 @@ def test_a_trial_runs_neither_between_rungs_nor_less_if_less_is_billed(
     assert found.parallel_trials == pytest.approx(50 / 100)
 
 
+def test_the_time_of_a_trial_whose_end_is_unknown_is_its_run_time() -> None:
+    whole, *others = (replace(trial(n, 0.1, seconds=7.0), ended=None) for n in (1, 2, 3))
+    found = time_breakdown(group_jobs([replace(job("p", [whole, *others]), ended=110.0)])[0])
+    assert (found.trials, found.phases["not told"], found.parallel_trials) == (21.0, 21.0, 2.1)
+    silent = replace(whole, seconds=None)
+    found = time_breakdown(group_jobs([replace(job("p", [silent]), ended=110.0)])[0])
+    assert (found.trials, found.parallel_trials) == (0.0, None)
+
+
 @given(st.lists(st.floats(90, 260), max_size=4), st.none() | st.floats(0, 200))
 def test_phases_add_up_to_the_duration_of_the_trial(
     times: list[float], billed: float | None

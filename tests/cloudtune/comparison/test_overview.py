@@ -48,6 +48,14 @@ def test_the_best_trial_and_what_it_gained() -> None:
     assert (found.trials, found.eligible) == (5, 4)
 
 
+def test_without_times_trials_count_in_the_order_of_their_numbers() -> None:
+    found = job("p", [0.5, 0.7, None, 0.9, 0.6])
+    (only,) = overview(
+        replace(found, trials=tuple(replace(each, ended=None) for each in found.trials))
+    ).objectives
+    assert (only.trials, only.last_improvement) == (5, 4)
+
+
 def test_the_first_trial_counts_also_if_it_breaks_a_constraint() -> None:
     found = job("p", [0.5, 0.7, 0.9])
     first, *others = found.trials

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from cloudtune.errors import UsageError
@@ -36,6 +39,10 @@ def test_sorting_by_any_column_with_missing_values_last() -> None:
     assert numbers("kernel") == [3, 2, 1, 4]
     assert numbers("parameters.depth") == [2, 1, 3, 4]
     assert numbers("-trial") == [4, 3, 2, 1]
+    values = {1: 2.0, 2: math.nan, 3: 1.0, 4: 3.0}
+    odd = [replace(each, metrics={"size": values[each.number]}) for each in TRIALS]
+    assert [each.number for each in sort_trials(JOB, odd, "size")] == [3, 1, 4, 2]
+    assert [each.number for each in sort_trials(JOB, odd, "-size")] == [4, 1, 3, 2]
     assert sort_trials(JOB, [], "lr") == []
 
 
