@@ -28,6 +28,8 @@ from cloudtune.study.study import Study
 _UNKNOWN = "unknown_options"
 """The data of a lookup with paths of the study and what is wrong with each."""
 _PRINTS = re.compile(r"print|warn|warning|info|debug|error|log")
+_BY_FIELDS = re.compile(r"HfArgumentParser|simple_parsing|jsonargparse|pydantic|\btyro\b|\bTap\b")
+"""Parsers whose options are the fields of classes, or the arguments of functions."""
 _DOCTOR = "`cloudtune doctor` shows whether it has an effect"
 
 
@@ -70,6 +72,8 @@ def _find(study: Study, source: Path) -> Iterator[tuple[str, str]]:
     long = set(re.findall(r"""add_argument\([^()]*?["'](--\w[\w.-]*)["']""", text))
     for name, path in _unseen(study, source).items():
         if re.search(rf"""DEFINE_\w+\(\s*["']{re.escape(name)}["']""", text):
+            continue
+        if _BY_FIELDS.search(text) and re.search(rf"\b{re.escape(name)}\s*:", text):
             continue
         begun = sorted(option for option in long if option.startswith(f"--{name}"))
         if begun and abbreviates:

@@ -50,6 +50,7 @@ def warnings(
         ("[p.add_argument('--' + n.replace('_', '-')) for n in D]", KNOWN, ""),
         ("p.add_argument('--n-layers')", KNOWN, ""),
         ("p.add_argument('-l', dest='n_layers')", KNOWN, ""),
+        ("import simple_parsing; p.add_arguments(names.C, 'c')", KNOWN, ""),
         ("flags.DEFINE_integer('n_layers', 2, '')", KNOWN, ""),
         ("p.add_argument('--n_layers_max')", "a = p.parse_args()", SHORTENED),
         ("p.add_argument('--n_layers_max')", KNOWN, SHORTENED),
