@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-_SWITCH_MARKS = ("add_arg", "add_option", "click", "typer", "DEFINE_bool")
+_SWITCH_MARKS = ("add_arg", "add_option", "click", "typer", "tyro", "cyclopts", "DEFINE_bool")
+_FUNCTION_CALLS = ("typer.run(", "tyro.cli(", "cyclopts.run(")
+"""Those that call a function with the arguments."""
 _FLAG_CALLS = ("DEFINE_bool", "DEFINE_boolean")
 """Those of absl, which ignores the word after a flag."""
 
@@ -27,9 +29,9 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     """Return the words of boolean switches without a value, as ``--yes/--no``, by name.
 
     Either word can be empty. They are those of the study's ``switches``, or else of the parser in
-    the script, then in the folder's files that it imports: of argparse, optparse, absl, click or
-    typer. The first file that has an option decides. An option with ``type=bool``, which reads only
-    an empty text as false, has ``--name=True/--name=``.
+    the script, then in the folder's files that it imports: of argparse, optparse, absl, click,
+    typer, tyro or cyclopts. The first file that has an option decides. An option with
+    ``type=bool``, which reads only an empty text as false, has ``--name=True/--name=``.
     """
     options = placeholder_options(call)
     words: dict[str, str] = dict(call.get("switches") or {})
@@ -100,10 +102,16 @@ def _parse_switches(code: str) -> Iterator[_Switch]:
             name = literal(node.args[0] if node.args else call_keywords(node).get("name"))
             if isinstance(name, str):
                 yield _Switch(name, ["--" + name], "--" + name, "--no" + name)
-        elif isinstance(node, ast.FunctionDef) and "typer" in code:
+        elif isinstance(node, ast.FunctionDef):
             is_command = any(name_of(each) == "command" for each in node.decorator_list)
-            if is_command or "typer.run(" + node.name in code.replace(" ", ""):
+            calls = [call + node.name for call in _FUNCTION_CALLS]
+            if (is_command and "typer" in code) or any(c in code.replace(" ", "") for c in calls):
                 yield from _switches_of_function(node)
+        elif isinstance(node, ast.AnnAssign) and "tyro.cli(" in code:
+            name = getattr(node.target, "id", "")
+            if node.value and name_of(node.annotation) == "bool":
+                pair = _to_switch(name, [f"--{name}/--no-{name}".replace("_", "-")])
+                yield from [pair] if pair else []
 
 
 def _to_switch(dest: str, options: Sequence[str]) -> _Switch | None:
@@ -165,7 +173,7 @@ def calls_bool(node: Any) -> bool:
 
 
 def _switches_of_function(function: Any) -> Iterator[_Switch]:
-    """Yield the switches of a function that is a command of typer."""
+    """Yield the switches of a function that is a command."""
     import ast
 
     declared = function.args

@@ -546,6 +546,10 @@ def test_argparse_with_another_option(tmp_path: Path, option: str, style: str) -
         ("import typer\n@app.command()\ndef main(aug: bool = False): ...", "--aug/--no-aug"),
         ("import typer\ndef main(*, aug: bool = True): ...\ntyper.run(main)", "--aug/--no-aug"),
         ("import typer\n@app.command()\ndef main(aug: bool): ...", None),
+        ("import tyro\ndef main(aug: bool = False): ...\ntyro.cli(main)", "--aug/--no-aug"),
+        ("import tyro\nclass Args:\n  aug: bool = True\ntyro.cli(Args)", "--aug/--no-aug"),
+        ("import tyro\nclass Args:\n  aug: bool\n  lr: float = 1\ntyro.cli(Args)", None),
+        ("import cyclopts\ndef main(aug: bool = True): ...\ncyclopts.run(main)", "--aug/--no-aug"),
         ("import typer\ndef helper(aug: bool = False): ...", None),
         (
             "import typer\n@app.command()\n"
