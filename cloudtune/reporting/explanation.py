@@ -10,6 +10,7 @@ from cloudtune.reporting.phrases import (
     format_parameters,
     format_seconds,
     format_short,
+    visible_value,
 )
 from cloudtune.reporting.sanitize import sanitize_line
 from cloudtune.search.surrogate import MIN_TRIALS, Checked, Prediction
@@ -24,7 +25,7 @@ def describe_explanation(found: Explanation | TrialExplanation) -> list[tuple[st
 
 def _trial_items(found: TrialExplanation) -> Iterator[tuple[str, str]]:
     yield "Why", f"{found.origin[0].upper()}{found.origin[1:]}."
-    yield "Parameters", format_parameters(found.parameters)
+    yield "Parameters", " ".join(f"{n}={visible_value(v)}" for n, v in found.parameters.items())
     expected = found.expected
     if expected:
         text = f"{_number(expected.mean)} ({_range(expected)})"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cloudtune.comparison.comparison import Comparison, Verdict
 from cloudtune.comparison.groups import Group, RunSummary
 from cloudtune.comparison.rankings import Question, RankedGroup, Ranking, join_words
+from cloudtune.provider import registry
 from cloudtune.reporting.phrases import format_seconds
 from cloudtune.study.quantities import format_cost, format_count
 
@@ -241,7 +242,9 @@ def _versions(count: int) -> str:
 
 
 def trial_chooser(group: Group) -> str:
-    """Return who chose a group's trials: cloudtune, the service, or the emulator."""
+    """Return who chose a group's trials: cloudtune, the service, its emulator, or another tool."""
     if group.mode == "driven":
         return "cloudtune"
+    if group.provider not in registry.names():
+        return group.provider
     return "the emulator" if group.emulated else "the service"

@@ -296,8 +296,10 @@ def test_assignments_in_json_can_be_proposed(case: str) -> None:
     data = json.loads(explain(found).to_json())
     for each in (*data["best"], data["predicted_best"], data["least_certain"]):
         assert check_proposal(study, each["parameters"]) == each["parameters"]
-    data = json.loads(explain_trial(found, 20).to_json())
-    assert data["parameters"] == trials[-1].parameters
+    last = explain_trial(found, 20)
+    assert json.loads(last.to_json())["parameters"] == trials[-1].parameters
+    shown = dict(describe_explanation(last))["Parameters"]
+    assert shown == " ".join(f"{name}={value}" for name, value in trials[-1].parameters.items())
 
 
 NO_MODEL: dict[str, Callable[[], StudyResult]] = {

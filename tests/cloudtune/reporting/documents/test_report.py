@@ -118,6 +118,14 @@ def test_the_duration_shows_the_idle_time() -> None:
     assert runs_table(compare([job("p", [0.5])], {})).note == ""
 
 
+@pytest.mark.parametrize(
+    ("provider", "chooser"), [("sagemaker", "the service"), ("optuna", "optuna")]
+)
+def test_the_runs_say_who_chose_their_trials(provider: str, chooser: str) -> None:
+    (row,) = runs_table(compare([job(provider, [0.5], mode="managed")], {})).rows
+    assert row[2] == chooser
+
+
 def test_the_runs_say_why_they_ended() -> None:
     dear = replace(job("p", [0.5]), reason="the cost reached 5 USD")
     created = runs_table(compare([dear, job("q", [0.6])], {}))
