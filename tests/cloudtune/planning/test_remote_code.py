@@ -16,6 +16,7 @@ import argparse
 parser = argparse.ArgumentParser()
 parser.add_argument("--augment", action="store_true")
 parser.add_argument("--cached", type=lambda text: text == "True")
+parser.add_argument("--learning-rate", "-l", dest="rate", type=float)
 """
 CODE = {"sagemaker": "s3://b/code.tar.gz", "vertex": "gs://b/code.tar.gz"}
 
@@ -46,7 +47,9 @@ def items(planned: Plan, word: str) -> dict[str, str]:
 def test_a_switch_in_the_copy_of_the_code_is_refused(provider: str, tmp_path: Path) -> None:
     planned = plan_on(provider, tmp_path, source={**CODE, "local": "."}, script="train.py")
     shown = items(planned, "without cloudtune's launcher, and passes")
-    assert [*shown] == ["parameters.augment"]
+    assert [*shown] == ["parameters.augment", "parameters.rate"]
+    assert shown["parameters.rate"].startswith("refused")
+    assert "--rate, which the code has only as --learning-rate" in shown["parameters.rate"]
     assert shown["parameters.augment"].startswith("refused")
     assert f"set a folder as trial.source.{provider}" in shown["parameters.augment"]
     with_launcher = plan_on(provider, tmp_path, source=".", script="train.py")
