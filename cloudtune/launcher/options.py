@@ -13,7 +13,7 @@ from cloudtune.launcher.python_code import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
 _WITHOUT_VALUE = ("store_true", "store_false", "store_const", "append_const", "count")
@@ -22,6 +22,8 @@ _SAME, _HYPHENS, _UNKNOWN = "same", "hyphens", "unknown"
 """How code computes the names of options."""
 _TEXT_METHODS = ("replace", "translate", "sub", "join", "lower", "upper", "format", "split")
 """Methods with which a name may change."""
+_PARSER = r"(Argument|Arg|Option)Parser\(|\.command\(|^\s*(from|import)\s+(absl|fire|tyro|typer)\b"
+"""Code that reads arguments, and not only adds options to a parser."""
 
 
 def option_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> dict[str, str]:
@@ -40,8 +42,9 @@ def find_options(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     spelling of a name with underscores or hyphens, an option with a single dash, such as
     ``-batch_size``, or one whose ``dest`` is the name. The script is searched first, then the files
     of the folder that it imports; the first file with an option decides. Other files can be scripts
-    with options of their own. If the code computes options, and no file has one for a name, it is
-    ``--name`` or, where the code replaces underscores, the name with hyphens.
+    with options of their own, and so can an imported file with a parser if an earlier file has one:
+    there, only options that are the name count. If the code computes options, and no file has one
+    for a name, it is ``--name`` or, where the code replaces underscores, the name with hyphens.
     """
     missing = list(dict.fromkeys(names))
     if not missing or call.get("arguments", "flags") not in ("flags", "equals"):
@@ -50,40 +53,29 @@ def find_options(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
 
     options: dict[str, str] = {}
     computed: set[str] = set()
-    codes: list[str] = []
-    by_typer = False
+    by_typer = has_parser = False
     for code in imported_files(call, folder):
-        codes.append(code)
         by_typer = by_typer or bool(re.search(r"^\s*(import|from)\s+typer\b", code, re.M))
         options.update((name, _written_option(name, code)) for name in missing)
         missing = [name for name in missing if not options[name]]
         if not missing:
             break
         parser = _Parser()
-        if any(mark in code for mark in OPTION_CALLS):
+        creates = bool(re.search(_PARSER, code, re.M))
+        if any(mark in code for mark in OPTION_CALLS) and not (has_parser and creates):
             parser = _read_parser(code)
             computed |= parser.computed
+        has_parser = (has_parser or creates) and "parents" not in code
         for name in missing:
             options[name] = parser.find(name)
             is_field = re.search(r"\b" + re.escape(name) + r"\s*:", code)
             if not options[name] and by_typer and is_field:
                 options[name] = "-" + name if len(name) == 1 else "--" + name.replace("_", "-")
         missing = [name for name in missing if not options[name]]
-    for name in missing if len(computed) == 1 else ():
-        dashed = "--" + name.replace("_", "-")
-        if computed == {_HYPHENS} and "_" in name:
-            options[name] = dashed
-        elif computed <= {_HYPHENS, _SAME} and any(_has_field(name, code) for code in codes):
-            options[name] = "--" + name
+    if computed - {_UNKNOWN}:
+        hyphens = computed == {_HYPHENS}
+        options.update((n, "--" + (n.replace("_", "-") if hyphens else n)) for n in missing)
     return {name: option for name, option in options.items() if option}
-
-
-def _has_field(name: str, code: str) -> bool:
-    """Return whether a code has a name as a text, a field, or an argument."""
-    import re
-
-    word = re.escape(name)
-    return bool(re.search("[\"']" + word + "[\"']|\\b" + word + r"\s*[:=]", code))
 
 
 def _written_option(name: str, code: str) -> str:
@@ -149,22 +141,45 @@ def _computation(node: Any, tree: Any) -> str:
     import ast
 
     used = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-    parts: list[Any] = [node]
-    for each in ast.walk(tree):
-        targets: list[Any] = []
-        value: Any = None
-        if isinstance(each, ast.Assign):
-            targets, value = each.targets, each.value
-        elif isinstance(each, (ast.For, ast.comprehension)):
-            targets, value = [each.target], each.iter
-        elif isinstance(each, ast.FunctionDef) and each.name in used:
-            parts.append(each)
-        bound = {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
-        if used & bound:
-            parts.append(value)
+    functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)]
+    scopes = [each for each in functions if _contains(_own_nodes(each), node)]
+    parts: list[Any] = [node, *(each for each in functions if each.name in used)]
+    for each in _own_nodes(scopes[0] if scopes else tree):
+        pairs: list[tuple[Any, Any]] = []
+        if isinstance(each, ast.Assign) and each.lineno <= node.lineno:
+            pairs = [(target, each.value) for target in each.targets]
+        elif isinstance(each, ast.For) and _contains(ast.walk(each), node):
+            pairs = [(each.target, each.iter)]
+        elif isinstance(each, (ast.ListComp, ast.GeneratorExp)) and _contains(ast.walk(each), node):
+            pairs = [(part.target, part.iter) for part in each.generators]
+        for target, value in pairs:
+            if used & {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}:
+                parts.append(value)
     calls = [n for part in parts for n in ast.walk(part) if isinstance(n, ast.Call)]
     methods = [call for call in calls if getattr(call.func, "attr", "") in _TEXT_METHODS]
+    methods = [call for call in methods if not _fills_text(call.func)]
     if not methods:
         return _SAME
     replaced = [[literal(argument) for argument in call.args] for call in methods]
     return _HYPHENS if all(each == ["_", "-"] for each in replaced) else _UNKNOWN
+
+
+def _fills_text(method: Any) -> bool:
+    """Return whether a method fills or splits a literal text, which changes no name."""
+    return method.attr in ("format", "split") and isinstance(literal(method.value), str)
+
+
+def _own_nodes(scope: Any) -> Iterator[Any]:
+    """Yield the nodes of a function or module that are not in a function of its own."""
+    import ast
+
+    pending = [scope]
+    while pending:
+        node = pending.pop()
+        yield node
+        children = ast.iter_child_nodes(node)
+        pending += [each for each in children if not isinstance(each, ast.FunctionDef)]
+
+
+def _contains(nodes: Iterable[Any], node: Any) -> bool:
+    return any(each is node for each in nodes)

@@ -38,6 +38,8 @@ _READS_BOOL = re.compile(r"(?!bool_?$).*bool|(literal_)?eval$")
 """A function that reads the text of a boolean."""
 _WORDS = {"true", "false", "yes", "no", "on", "off", "1", "0", "y", "n", "t", "f"}
 """Texts of booleans in scripts, which get ``True`` or ``False``."""
+_KEEP_VALUE = {"isinstance", "print", "type"}
+"""Functions that do not convert the text of a boolean."""
 _READS_VALUE = re.compile(r"int$|float$|.*loads?$")
 _PARSERS = {
     *("argparse", "click", "typer", "fire", "absl", "hydra", "omegaconf", "tyro", "docopt", "tap"),
@@ -243,15 +245,22 @@ class _Option(NamedTuple):
 def _compared_word(nodes: Sequence[ast.AST], keys: Collection[str]) -> str:
     """Return a word of `_WORDS` that code compares a value with; empty if also with ``True``.
 
-    Code that converts the value may compare it with any word.
+    Code that converts the value, or has the words elsewhere, may compare it with any word.
     """
     texts: list[str] = []
     for node in nodes:
-        if isinstance(node, ast.Attribute) and _identifier(node.value) in keys:
+        if isinstance(node, ast.Attribute | ast.Subscript) and _identifier(node.value) in keys:
+            return ""
+        arguments = node.args if isinstance(node, ast.Call) else []
+        is_kept = isinstance(node, ast.Call) and _identifier(node.func) in _KEEP_VALUE
+        if not is_kept and any(_identifier(each) in keys for each in arguments):
             return ""
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             if any(_identifier(side) in keys for side in sides):
+                others = [side for side in sides if _identifier(side) not in keys]
+                if any(_literal(each) is None and ast.unparse(each) != "None" for each in others):
+                    return ""
                 values = [_literal(each) for side in sides for each in ast.walk(side)]
                 texts += [value for value in values if isinstance(value, str)]
     is_told = not {"True", "False"}.isdisjoint(texts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from warnings import catch_warnings, simplefilter
@@ -28,8 +28,12 @@ from cloudtune.study.study import Study
 _UNKNOWN = "unknown_options"
 """The data of a lookup with paths of the study and what is wrong with each."""
 _PRINTS = re.compile(r"print|warn|warning|info|debug|error|log")
-_BY_FIELDS = re.compile(r"HfArgumentParser|simple_parsing|jsonargparse|pydantic|\btyro\b|\bTap\b")
-"""Parsers whose options are the fields of classes, or the arguments of functions."""
+_OTHER_PARSERS = re.compile(
+    r"HfArgumentParser|^\s*(from|import)\s+(click|cyclopts|docopt|draccus|fire|jsonargparse|"
+    r"pydantic_settings|pyrallis|simple_parsing|tap|typer|tyro)\b",
+    re.M,
+)
+"""Parsers whose options are fields of classes, also of packages, or arguments of functions."""
 _DOCTOR = "`cloudtune doctor` shows whether it has an effect"
 
 
@@ -64,6 +68,8 @@ def _find(study: Study, source: Path) -> Iterator[tuple[str, str]]:
     if not any("argparse" in text or "parse_known" in text for text in files.values()):
         return
     trees = {file: _parse(text) for file, text in files.items()}
+    if any(map(_OTHER_PARSERS.search, files.values())) or _adds_elsewhere(trees.values()):
+        return
     skips = next(
         (f"{file}, line {line}" for file, tree in trees.items() for line in _skips(tree)), ""
     )
@@ -72,8 +78,6 @@ def _find(study: Study, source: Path) -> Iterator[tuple[str, str]]:
     long = set(re.findall(r"""add_argument\([^()]*?["'](--\w[\w.-]*)["']""", text))
     for name, path in _unseen(study, source).items():
         if re.search(rf"""DEFINE_\w+\(\s*["']{re.escape(name)}["']""", text):
-            continue
-        if _BY_FIELDS.search(text) and re.search(rf"\b{re.escape(name)}\s*:", text):
             continue
         begun = sorted(option for option in long if option.startswith(f"--{name}"))
         if begun and abbreviates:
@@ -124,8 +128,34 @@ def _unseen(study: Study, source: Path) -> dict[str, str]:
     return {name: path for name, path in paths.items() if name not in seen}
 
 
+def _adds_elsewhere(trees: Iterable[ast.AST]) -> bool:
+    """Return whether a function outside of the code gets a parser, to which it may add options."""
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    defined = {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    parsers = {
+        _name(target)
+        for node in nodes
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+        for target in node.targets
+        if _name(node.value.func).endswith("Parser")
+    }
+    return any(
+        _name(node.func) not in {*defined, "print"}
+        for node in nodes
+        if isinstance(node, ast.Call)
+        if any(_name(each) in {*parsers, "parser"} for each in node.args)
+    )
+
+
 def _skips(tree: ast.AST) -> Iterator[int]:
-    """Yield the lines that parse only known options, where the others are not used but to log."""
+    """Yield the lines that parse only known options, where the others are not used but to log.
+
+    There are none if `parse_args`, which reports unknown options, follows.
+    """
+    if any(
+        isinstance(each, ast.Attribute) and each.attr == "parse_args" for each in ast.walk(tree)
+    ):
+        return
     loaded: dict[str, int] = {}
     for node in ast.walk(tree):
         is_log = isinstance(node, ast.Call) and _PRINTS.fullmatch(_name(node.func).lower())

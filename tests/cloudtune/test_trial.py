@@ -448,6 +448,8 @@ def test_argparse_reads_every_value_that_a_study_accepts(
             )
         ),
         ("for n in D: p.add_argument('--' + n)\nrun = name.replace('_', '-')", {}),
+        ("for n in D: p.add_argument('--' + n)\nn = run.replace('_', '-')", {}),
+        ("def slug(n):\n  n = n.replace('_', '-')\nfor n in D: p.add_argument('--' + n)", {}),
         ("for n in D: p.add_argument('--' + n.upper().replace('_', '-'))", {}),
         (
             "for n in D: p.add_argument('--' + n)\n"
@@ -486,6 +488,21 @@ def test_option_words_of_imported_files(tmp_path: Path) -> None:
     assert option_words({"module": "app"}, ["n_layers"], str(tmp_path)) == {
         "n_layers": "--n-layers"
     }
+
+
+@pytest.mark.parametrize("start", ["import tyro", "p = argparse.ArgumentParser()"])
+@pytest.mark.parametrize(
+    "options",
+    ["q.add_argument('-C', dest='n_layers')", "q.add_argument('--' + n.replace('_', '-'))"],
+)
+def test_an_imported_script_has_options_of_its_own(
+    tmp_path: Path, start: str, options: str
+) -> None:
+    (tmp_path / "train.py").write_text(f"{start}\nimport tool")
+    (tmp_path / "tool.py").write_text(f"q = argparse.ArgumentParser()\n{options}")
+    assert option_words({"script": "train.py"}, ["n_layers"], str(tmp_path)) == {}
+    (tmp_path / "tool.py").write_text(options)
+    assert option_words({"script": "train.py"}, ["n_layers"], str(tmp_path)) != {}
 
 
 @pytest.mark.parametrize("option", ["-C", "--C", "--n-layers", "--n_layers", "-n_layers", "-lr"])

@@ -172,6 +172,10 @@ def test_arguments_that_are_read_without_a_parser_are_a_warning(
         "def to_bool(v):\n    v = v.lower()\n    return v == 'true'\n"
         "p.add_argument('--fast', type=to_bool)",
         "def to_bool(v):\n    return v in ('true', 'True')\np.add_argument('--fast', type=to_bool)",
+        "p.add_argument('--fast', type=lambda v: v in WORDS or v == 'yes')",
+        "p.add_argument('--fast', type=lambda v: v == '1' or v[0] in 'tT')",
+        "def to_bool(v): return v == 'yes' or re.match('[Tt]', v)\n"
+        "p.add_argument('--fast', type=to_bool)",
         "p.add_argument('--fast', default='auto')\nif args.fast != 'auto': str2bool(args.fast)",
         "p.add_argument('--fast_mode', action='store_true')",
         "p.add_argument('--fast')\np.add_argument('--fast_mode', type=bool)\nargs.fast == 'True'",

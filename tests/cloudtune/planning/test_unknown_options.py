@@ -24,7 +24,7 @@ def warnings(
     folder: Path, options: str, parse: str, trial: dict[str, object] | None = None
 ) -> dict[str, str]:
     (folder / "train.py").write_text(f"import argparse, names\n{options}\n{parse}\n")
-    (folder / "names.py").write_text("class C:\n  n_layers: int = 3\n")
+    (folder / "names.py").write_text("class C:\n  n_layers: int = 3\ndef add(q): ...\n")
     fields = {
         "objective": {"metric": "loss", "goal": "minimize"},
         "parameters": {"n_layers": {"type": "int", "min": 1, "max": 3}},
@@ -55,6 +55,14 @@ def warnings(
         ("p.add_argument('--n_layers_max')", "a = p.parse_args()", SHORTENED),
         ("p.add_argument('--n_layers_max')", KNOWN, SHORTENED),
         ("p.add_argument('--n_layers_max'); p.add_argument('--n_layers')", KNOWN, ""),
+        ("[p.add_argument('--{}'.format(n)) for n in D]", KNOWN, ""),
+        ("[p.add_argument(n) for n in '--n_layers --x'.split()]", KNOWN, ""),
+        ("a, _ = p.parse_known_args(); add(load(a.config))", "a = p.parse_args()", ""),
+        ("p.add_argument('--n_layers_max'); [p.add_argument('--' + n) for n in load()]", KNOWN, ""),
+        ("p = argparse.ArgumentParser(); lib.add_options(p)", KNOWN, ""),
+        ("p = argparse.ArgumentParser(); names.add(p); print(p)", KNOWN, SKIPPED),
+        ("import simple_parsing; p.add_arguments(C, 'c')", KNOWN, ""),
+        ("import tyro; p.add_argument('--n_layers_max')", KNOWN, ""),
         ("P(allow_abbrev=False); p.add_argument('--n_layers_max')", KNOWN, SKIPPED),
     ],
 )
