@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import development_tasks, quality_tasks, trained_tasks
+from benchmarks import branch_tasks, development_tasks, quality_tasks, trained_tasks
 from benchmarks.quality_tasks import CACHE, Params, Task, study_of
 from cloudtune.search.axes import build_axes
 from cloudtune.search.sampling import complete_assignment
@@ -23,6 +23,7 @@ _FAMILIES: Mapping[str, Mapping[str, Callable[[], Task]]] = {
     "tables": quality_tasks.tables(),
     "development": {table.name: table.task for table in development_tasks.TABLES},
     "fresh": {table.name: table.task for table in trained_tasks.FRESH_TABLES},
+    "branches": branch_tasks.TASKS,
 }
 TASKS: Mapping[str, Callable[[], Task]] = {
     **{name: task for family in _FAMILIES.values() for name, task in family.items()},
@@ -37,7 +38,8 @@ GROUPS: Mapping[str, Sequence[str]] = {
         name
         for family, tasks in _FAMILIES.items()
         for name in tasks
-        if (family != "tables" or name in _SOME_TABLES) and family not in {"fresh", "development"}
+        if (family != "tables" or name in _SOME_TABLES)
+        and family not in {"fresh", "development", "branches"}
     ],
 }
 
