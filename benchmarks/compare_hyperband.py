@@ -5,10 +5,10 @@
     python -m benchmarks.compare_hyperband table --marks 5 10 20
 
 ``run`` appends each result to the cache and skips those that exist. ``--tables`` takes the first
-letters of the names of tables (quantised_curves.py, misleading_curves.py, learning_curves.py),
-``--trainings`` ends the searches early. `bayesian` and `random` train each trial fully,
-`hyperband-9` starts at nine epochs. ``store`` writes the results of the other packages to
-hyperband_competitors.json, which ``table`` reads as well.
+letters of the names of tables (quantised_curves.py, misleading_curves.py, learning_curves.py, and
+development_curves.py, whose names start with dev), ``--trainings`` ends the searches early.
+`bayesian` and `random` train each trial fully, `hyperband-9` starts at nine epochs. ``store``
+writes the results of the other packages to hyperband_competitors.json, which ``table`` reads too.
 
 Only epochs that run count; marks are numbers of full trainings of 27 epochs. The regret of the best
 complete training is 0 for the best assignment of the table and 1 for a typical one. A run is stuck
@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
-from benchmarks import learning_curves, misleading_curves, quantised_curves
+from benchmarks import development_curves, learning_curves, misleading_curves, quantised_curves
 from benchmarks.learning_curves import EPOCHS, FOLDER
 from benchmarks.multifidelity_optimizers import PACKAGES
 from benchmarks.quality_hyperband import MARKS, Race, Search, Task, cloudtune_search
@@ -161,7 +161,8 @@ def _read() -> Rows:
 
 
 def _tasks(prefixes: Sequence[str]) -> list[Task]:
-    tables = [*quantised_curves.TABLES, *misleading_curves.TABLES, *learning_curves.TABLES]
+    modules = quantised_curves, misleading_curves, learning_curves, development_curves
+    tables = [table for module in modules for table in module.TABLES]
     return [Task(table) for table in tables if table.name.startswith(tuple(prefixes))]
 
 

@@ -97,7 +97,9 @@ class Curves:
         return tuple(params.get(name) for name in self.parameters)
 
 
-def _networks(name: str, load: Callable[[], Data]) -> Curves:
+def networks(name: str, load: Callable[[], Data], parameters: Params = PARAMETERS) -> Curves:
+    """Return the curves of networks, whose learning rates may have a schedule."""
+
     def train(assignments: Sequence[Params]) -> NDArray[np.float64]:
         data = load()
         batches = itertools.groupby(assignments, lambda params: [params[name] for name in _SHAPE])
@@ -105,7 +107,7 @@ def _networks(name: str, load: Callable[[], Data]) -> Curves:
             losses = np.concatenate([_train([*batch], data) for _, batch in batches])
         return np.where(losses < _WORST, losses, _WORST)
 
-    return Curves(name, PARAMETERS, train)
+    return Curves(name, parameters, train)
 
 
 def _train(rates: Sequence[Params], data: Data) -> NDArray[np.float64]:
@@ -122,6 +124,7 @@ def _train(rates: Sequence[Params], data: Data) -> NDArray[np.float64]:
     decay = _hyperparameter(rates, "decay")
     losses = np.empty((len(rates), EPOCHS))
     for epoch in range(EPOCHS):
+        optimizer.scale_rate((epoch + 0.5) / EPOCHS)
         order = random.permutation(len(data.x))
         for begin in range(0, len(order), shape["batch"]):
             batch = order[begin : begin + shape["batch"]]
@@ -144,11 +147,22 @@ class _Optimizer:
 
     def __init__(self, solver: str, rates: Sequence[Params]) -> None:
         self._adam = solver == "adam"
-        self._rate = _hyperparameter(rates, "rate")
+        self._rate = self._peak_rate = _hyperparameter(rates, "rate")
+        self._schedules = [params.get("schedule", "constant") for params in rates]
         self._momentum = _hyperparameter(rates, "momentum")
         self._means: list[Any] = []
         self._squares: list[Any] = []
         self._steps = 0
+
+    def scale_rate(self, part: float) -> None:
+        """Set the learning rates after a part of the training."""
+        factors = {
+            "constant": 1.0,
+            "cosine": (1 + np.cos(np.pi * part)) / 2,
+            "warm-up": min(1.0, part * 4) * min(1.0, (1 - part) * 2),
+        }
+        scales = np.array([factors[name] for name in self._schedules], np.float32)
+        self._rate = self._peak_rate * scales[:, None, None]
 
     def step(self, weights: Sequence[Floats], gradients: Sequence[Floats]) -> None:
         """Update the weights."""
@@ -241,10 +255,10 @@ def _many_classes() -> Data:
 
 
 TABLES = [
-    _networks("digits", _digits),
-    _networks("friedman", _friedman),
-    _networks("clusters", _clusters),
-    _networks("many classes", _many_classes),
+    networks("digits", _digits),
+    networks("friedman", _friedman),
+    networks("clusters", _clusters),
+    networks("many classes", _many_classes),
 ]
 
 

@@ -85,12 +85,14 @@ def _split(name: str, train: int, held: int, standardize: bool) -> Arrays:
     return x[first], y[first], x[rest], y[rest]
 
 
-def _table(
+def trained_table(
     name: str,
     parameters: Params,
     fit: Callable[[Params, Arrays], Iterable[float]],
     load: Callable[[], Arrays],
 ) -> Curves:
+    """Return the curves of models, each of which is fitted by itself."""
+
     def train(assignments: Sequence[Params]) -> NDArray[np.float64]:
         data = load()
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -178,14 +180,14 @@ def _svm(params: Params, data: Arrays) -> Iterable[float]:
 
 
 TABLES = [
-    _table("linear digits", _LINEAR, _linear, lambda: _split("load_digits", 540, 200, True)),
-    _table(
+    trained_table("linear digits", _LINEAR, _linear, lambda: _split("load_digits", 540, 200, True)),
+    trained_table(
         "ensembles breast cancer",
         _ENSEMBLES,
         _ensembles,
         lambda: _split("load_breast_cancer", 339, 230, False),
     ),
-    _table("svm digits", _SVM, _svm, lambda: _split("load_digits", 540, 200, False)),
+    trained_table("svm digits", _SVM, _svm, lambda: _split("load_digits", 540, 200, False)),
 ]
 
 
