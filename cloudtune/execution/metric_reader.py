@@ -122,7 +122,7 @@ class MetricPatterns:
             secrets: What messages do not quote.
             as_service: Whether every match counts as it is, as at a service that searches the log
                 itself: also in lines of tracebacks, and a part of a number.
-            notify: Receives how each regular expression reads several metrics as one.
+            notify: Receives why the numbers of a metric may be others.
 
         Raises:
             MetricError: If a regular expression is invalid.
@@ -135,7 +135,7 @@ class MetricPatterns:
         self._remarks: dict[str, str] = {}
         """The metrics whose last text is no number."""
         self._notify = notify
-        self._ambiguities: set[str] = set()
+        self._warnings: set[str] = set()
         self._as_service = as_service
         self._streams = [_PrintedLines(as_service=as_service) for _ in range(2)]
 
@@ -215,9 +215,9 @@ class MetricPatterns:
                 self._remarks[name] = reader.remark
             elif numbers:
                 self._remarks.pop(name, None)
-            if reader.ambiguity and reader.ambiguity not in self._ambiguities:
-                self._ambiguities.add(reader.ambiguity)
-                self._notify(self._secrets.hide_text(reader.ambiguity))
+            if reader.warning and reader.warning not in self._warnings:
+                self._warnings.add(reader.warning)
+                self._notify(self._secrets.hide_text(reader.warning))
             for value, given in numbers:
                 for step, values in self._steps.group({name: value}, given).items():
                     by_step.setdefault(step, {}).update(values)

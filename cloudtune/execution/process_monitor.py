@@ -61,7 +61,7 @@ class ProcessSpec:
     steps: StepCounter = field(default_factory=StepCounter)
     """Counts the printed measurements; pass an earlier one to continue its count."""
     notify: Callable[[str], None] = lambda _text: None
-    """Receives how a regular expression reads several metrics as one."""
+    """Receives why the numbers of a metric may be others."""
 
 
 class MonitoredProcess(Protocol):

@@ -27,6 +27,7 @@ _NO_NUMBER = r"(?<![\w.])(?i:none|null|n/?a|undefined|\*{3,})(?!\w)"
 """What programs print in place of a number."""
 _WITH_NUMBER = r"[^\w.]*(?:[\w.]+[(\[]+)*[-+\u2212]?\.?\d"
 """How a text begins that contains a number and is none, such as ``0.98%`` or ``tensor(0.5)``."""
+_ALLOW_SPACES = r"allow any number of them, for example with \s+"
 _CAPTURE_IT_WHOLE = "capture the whole number, for example with (\\S+)"
 _NAME_THE_UNIT = "name the unit in the expression, after the group"
 _PRINT_IT_PLAINLY = "print it as Python reads it, such as 1234.5 or 1.2e-05"
@@ -34,6 +35,8 @@ _MAX_LABELS, _MAX_LABEL_LENGTH = 100, 60
 """Words before numbers that are remembered for each regex, and their characters."""
 _NAME = r"[\w./-]+"
 """The name of a metric, or a part of it."""
+_MAX_PADDING = 6
+"""Spaces before a number that is padded to a width; tables have more."""
 _MAX_LINE_LENGTH = 1000
 """Characters of the lines with numbers that are remembered."""
 _MAX_DECIMALS = 8
@@ -73,8 +76,8 @@ class MetricReader:
         self.required = required_text(pattern.pattern).strip()
         self.no_number = ""
         """What the last line had in place of a number."""
-        self.ambiguity = ""
-        """How the regex reads several metrics as one, as a sentence."""
+        self.warning = ""
+        """Why its numbers may not be those of the metric, as a sentence."""
         self.pattern = pattern
         self._search = search
         self._group = value_group(pattern)
@@ -82,6 +85,8 @@ class MetricReader:
         """A number that was read after each word."""
         self._passed: list[tuple[str, str, int, int]] = []
         """Numbers that were not read: the word before them, their line and place."""
+        self._is_wrapped = False
+        """Whether a line ended before its number."""
         self._names: dict[str, str] = {}
         """By how it begins outside of the match, the name of each metric that was read."""
 
@@ -112,7 +117,17 @@ class MetricReader:
             else:
                 self.no_number = text or self.no_number
         if len(set(numbers.values())) > len({step for _, step in numbers.values()}):
-            self._set_ambiguity("several numbers of a line as one metric")
+            self._warn_of_several("several numbers of a line as one metric")
+        if not matches and self.required.endswith((b":", b"=")):
+            early_end = re.escape(self.required.decode()) + r"(?:\s*$|\s\s+(?![-+\d.\s]))"
+            self._is_wrapped = self._is_wrapped or re.search(early_end, line) is not None
+        if self._is_wrapped and self._samples:
+            message = (
+                "a line ends after {!r}: if the number of {} is on the next one, it is not read"
+            )
+            cure = "; print both on one, with rich by trial.env: {COLUMNS: '200'}"
+            text = message.format(self.required.decode(), self.name) + cure
+            self.warning = self.warning or text
         lower = line.lower()
         may_be_infinite = "nan" in lower or "inf" in lower  # the search takes most of the time
         for token in re.finditer(_NOT_FINITE, line) if may_be_infinite else ():
@@ -157,13 +172,13 @@ class MetricReader:
         if prefix not in self._names and len(self._names) < 2:
             self._names[prefix] = beginning + (head[0] if head else "")
             if len(self._names) > 1:
-                self._set_ambiguity(" and ".join(self._names.values()) + " as one metric")
+                self._warn_of_several(" and ".join(self._names.values()) + " as one metric")
 
-    def _set_ambiguity(self, what: str) -> None:
+    def _warn_of_several(self, what: str) -> None:
         message = "the regular expression of {}, {}, reads {}; make it match only one {}"
-        if not self.ambiguity:
-            how = "(`cloudtune doctor` suggests how)"
-            self.ambiguity = message.format(self.name, self.pattern.pattern, what, how)
+        how = "(`cloudtune doctor` suggests how)"
+        text = message.format(self.name, self.pattern.pattern, what, how)
+        self.warning = self.warning or text
 
     def _misread(self, text: str, number: str, line: str, cure: str) -> MisreadNumberError:
         if not text:
@@ -200,13 +215,24 @@ class MetricReader:
 
     def _check(self, label: str, line: str, start: int, end: int) -> None:
         for plain in (self._samples[label], " " + self._samples[label]):
-            for match in self._search(line[:start] + plain + line[end:]):
-                if overlaps(match, self._group, start, start + len(plain)):
-                    text = line[start:end]
-                    if any(map(str.isdigit, text)):
-                        raise self._misread("", text, line, _CAPTURE_IT_WHOLE)
-                    self.no_number = text
-                    return
+            if self._reads(line[:start], plain, line[end:]):
+                text = line[start:end]
+                if any(map(str.isdigit, text)):
+                    raise self._misread("", text, line, _CAPTURE_IT_WHOLE)
+                self.no_number = text
+                return
+        before = line[:start].rstrip()
+        is_padded = 1 < start - len(before) <= _MAX_PADDING
+        if is_padded and self._reads(before + " ", self._samples[label], line[end:]):
+            message = "the regular expression of {}, {}, misses numbers after more spaces; {}"
+            text = message.format(self.name, self.pattern.pattern, _ALLOW_SPACES)
+            self.warning = self.warning or text
+
+    def _reads(self, before: str, number: str, after: str) -> bool:
+        """Return whether the regex reads a number between two texts."""
+        start, end = len(before), len(before + number)
+        matches = self._search(before + number + after)
+        return any(overlaps(match, self._group, start, end) for match in matches)
 
     def _match_instead(self, token: Match[str]) -> Match[str] | None:
         """Return the match with a plain number in place of a text, if the regex reads that."""

@@ -156,6 +156,50 @@ def test_an_expression_of_several_metrics_is_reported_once(
     )
 
 
+@pytest.mark.parametrize(
+    ("lines", "is_reported"),
+    [
+        (("epoch 9 loss: 0.5", "epoch 10 loss:   train.py:8", "         0.4"), True),
+        (("epoch 10 loss:  ", "0.4", "loss: 0.5"), True),
+        (("loss:", "0.5"), False),  # no number is found, so the trial fails
+        (("loss: 0.5", "loss: improved", "loss: None"), False),
+    ],
+)
+def test_a_line_that_ends_before_its_number_is_reported(
+    lines: tuple[str, ...], is_reported: bool
+) -> None:
+    texts: list[str] = []
+    patterns = MetricPatterns({"loss": [r"loss: (\S+)"]}, StepCounter(), notify=texts.append)
+    found(patterns, "\n".join([*lines, ""]).encode())
+    expected = (
+        "a line ends after 'loss:': if the number of loss is on the next one, it is not read; "
+        "print both on one, with rich by trial.env: {COLUMNS: '200'}"
+    )
+    assert texts == [expected] * is_reported
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_reported"),
+    [
+        (("loss: -9.5", "loss:  9.5"), True),
+        (("loss:  9.5", "loss: 10.5"), True),
+        (("loss: 9.5", "loss:            9.5"), False),  # a table
+        (("loss: 9.5", "val:  9.5"), False),
+    ],
+)
+def test_a_padded_number_that_is_not_read_is_reported(
+    lines: tuple[str, ...], is_reported: bool
+) -> None:
+    texts: list[str] = []
+    patterns = MetricPatterns({"loss": [r"loss: (\S+)"]}, StepCounter(), notify=texts.append)
+    assert found(patterns, "\n".join([*lines, ""]).encode())
+    expected = (
+        r"the regular expression of loss, loss: (\S+), misses numbers after more spaces; allow any "
+        r"number of them, for example with \s+"
+    )
+    assert texts == [expected] * is_reported
+
+
 @pytest.mark.parametrize("size", [3, 1000])
 def test_source_in_a_traceback_is_no_metric(size: int) -> None:
     output = b"""\

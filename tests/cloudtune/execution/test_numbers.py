@@ -107,6 +107,8 @@ MISSED = [
 OTHERS = [
     (r"(?<!val_)loss: ([0-9.]+)", ("loss: 0.5", "val_loss: -0.5")),
     (r"^loss: ([0-9.]+)", ("loss: 0.5", "val loss: -0.5")),
+    (r"^loss: ([0-9.]+)", ("loss: 0.5", "val  loss:  0.5")),
+    (r"loss: ([0-9.]+) acc", ("loss: 0.5 acc", "loss:  0.5")),
     (r"val_loss.*?(\d+\.\d+)", ("val_loss: 0.5", "val_loss did not improve, patience 3")),
     (r"acc: (\d+\.\d+)%", ("acc: 0.5%", "acc: 0.5", "acc: 3 of 5")),
     (r"(\d+\.\d+)", ("loss 0.5", "epoch 3")),
