@@ -8,6 +8,7 @@ from cloudtune.launcher.python_code import (
     imported_files,
     literal,
     name_of,
+    reads_arguments,
     to_dest,
 )
 
@@ -22,8 +23,6 @@ _SAME, _HYPHENS, _UNKNOWN = "same", "hyphens", "unknown"
 """How code computes the names of options."""
 _TEXT_METHODS = ("replace", "translate", "sub", "join", "lower", "upper", "format", "split")
 """Methods with which a name may change."""
-_PARSER = r"(Argument|Arg|Option)Parser\(|\.command\(|^\s*(from|import)\s+(absl|fire|tyro|typer)\b"
-"""Code that reads arguments, and not only adds options to a parser."""
 
 
 def option_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> dict[str, str]:
@@ -61,11 +60,11 @@ def find_options(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
         if not missing:
             break
         parser = _Parser()
-        creates = bool(re.search(_PARSER, code, re.M))
+        creates = reads_arguments(code)
         if any(mark in code for mark in OPTION_CALLS) and not (has_parser and creates):
             parser = _read_parser(code)
             computed |= parser.computed
-        has_parser = (has_parser or creates) and "parents" not in code
+        has_parser = (has_parser or creates) and not re.search("parents|parse_known", code)
         for name in missing:
             options[name] = parser.find(name)
             is_field = re.search(r"\b" + re.escape(name) + r"\s*:", code)

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 OPTION_CALLS = ("add_argument", "add_arg", "add_option", "option")
 """Those of argparse, configargparse, optparse and click."""
 
+_PARSER = r"(Argument|Arg|Option)Parser\(|\.command\(|^\s*(from|import)\s+(absl|fire|tyro|typer)\b"
+
+
+def reads_arguments(code: str) -> bool:
+    """Return whether code reads arguments, and does not only add options to a parser."""
+    import re
+
+    return bool(re.search(_PARSER, code, re.M))
+
 
 def name_of(node: Any) -> str:
     """Return the last part of a name, also of what is called or subscripted."""

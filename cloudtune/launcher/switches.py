@@ -10,6 +10,7 @@ from cloudtune.launcher.python_code import (
     is_wrapper,
     literal,
     name_of,
+    reads_arguments,
     to_dest,
 )
 
@@ -31,7 +32,8 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     Either word can be empty. They are those of the study's ``switches``, or else of the parser in
     the script, then in the folder's files that it imports: of argparse, optparse, absl, click,
     typer, tyro or cyclopts. The first file that has an option decides. An option with
-    ``type=bool``, which reads only an empty text as false, has ``--name=True/--name=``.
+    ``type=bool``, which reads only an empty text as false, has ``--name=True/--name=``. Other
+    conversions of flags by tyro (FlagConversionOff, FlagCreatePairsOff) are not read.
     """
     options = placeholder_options(call)
     words: dict[str, str] = dict(call.get("switches") or {})
@@ -40,8 +42,15 @@ def switch_words(call: Mapping[str, Any], names: Iterable[str], folder: str) -> 
     missing = {name for name in names if name not in words}
     if not missing:
         return words
+    import re
+
+    has_parser = False
     for code in imported_files(call, folder):
-        if not any(mark in code for mark in _SWITCH_MARKS):
+        is_other = "FlagC" in code or (
+            has_parser and re.search(r"(tyro\.cli|cyclopts\.run)\(", code)
+        )
+        has_parser = has_parser or reads_arguments(code)
+        if is_other or not any(mark in code for mark in _SWITCH_MARKS):
             continue
         found: set[str] = set()
         for switch in _parse_switches(code):

@@ -503,6 +503,8 @@ def test_an_imported_script_has_options_of_its_own(
     assert option_words({"script": "train.py"}, ["n_layers"], str(tmp_path)) == {}
     (tmp_path / "tool.py").write_text(options)
     assert option_words({"script": "train.py"}, ["n_layers"], str(tmp_path)) != {}
+    (tmp_path / "tool.py").write_text("class C:\n  n_layers: bool = True\ntyro.cli(C)")
+    assert switch_words({"script": "train.py"}, ["n_layers"], str(tmp_path)) == {}
 
 
 @pytest.mark.parametrize("option", ["-C", "--C", "--n-layers", "--n_layers", "-n_layers", "-lr"])
@@ -566,6 +568,7 @@ def test_argparse_with_another_option(tmp_path: Path, option: str, style: str) -
         ("import tyro\ndef main(aug: bool = False): ...\ntyro.cli(main)", "--aug/--no-aug"),
         ("import tyro\nclass Args:\n  aug: bool = True\ntyro.cli(Args)", "--aug/--no-aug"),
         ("import tyro\nclass Args:\n  aug: bool\n  lr: float = 1\ntyro.cli(Args)", None),
+        ("import tyro\ndef main(aug: FlagConversionOff[bool] = False): ...\ntyro.cli(main)", None),
         ("import cyclopts\ndef main(aug: bool = True): ...\ncyclopts.run(main)", "--aug/--no-aug"),
         ("import typer\ndef helper(aug: bool = False): ...", None),
         (
