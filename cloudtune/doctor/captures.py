@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -151,6 +152,22 @@ def misread_numbers(expression: str, lines: Sequence[str]) -> list[MisreadNumber
     except (regex.error, TimeoutError):
         pass
     return found
+
+
+def reader_warning(name: str, expression: str, lines: Sequence[str]) -> str:
+    """Return why the numbers of a metric may be others, as a run reports it; empty if not."""
+    import regex
+
+    try:
+        pattern = regex.compile(expression)
+        search = partial(pattern.finditer, timeout=_TIMEOUT)
+        reader = MetricReader(name, pattern, search)  # type: ignore[arg-type]
+        for line in lines:
+            with suppress(MisreadNumberError):
+                reader.read(line)
+    except (regex.error, TimeoutError):
+        return ""
+    return reader.warning
 
 
 NUMBER_GROUP = r"([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)"

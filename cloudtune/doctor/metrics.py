@@ -16,6 +16,7 @@ from cloudtune.doctor.captures import (
     find_captures,
     misread_numbers,
     output_lines,
+    reader_warning,
     suggest_expression,
 )
 from cloudtune.doctor.corrections import single_metric, whole_number
@@ -193,6 +194,10 @@ def check_expression(
         fix = f"make it also match the name of {name}"
         message = f"{quoted} matches twice, with different values, in: {_cut(double.line)}"
     else:
+        warning = "" if misread or invalid else reader_warning(name, expression, lines)
+        message, _, fix = warning.partition("; ")
+        if warning:
+            yield _warning("metric-missed", path, message, fix)
         return
     single = _correction(name, single_metric(name, expression, lines))
     check = _expression_check("metric-ambiguous", path, message, fix, correction=single)

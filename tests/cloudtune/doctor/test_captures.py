@@ -116,6 +116,7 @@ FAULTY = [
         r"\bValid loss: (\S+)",
     ),
     ("loss: 1e-05\n", r"loss: ([\d.]+)", "metric-cut", r"loss: (\S+)"),
+    ("loss: -9.5\nloss:  9.5\n", r"loss: (\S+)", "metric-missed", ""),
     ("loss: -0.5\n", r"loss: \D*([\d.]+)", "metric-cut", r"\bloss:\s*(\S+)"),
     ("loss 0.5 0.6\n", r"(\d\.\d)", "metric-ambiguous", r"\bloss (\d\.\d)"),
     (
