@@ -85,8 +85,10 @@ class MetricReader:
         """A number that was read after each word."""
         self._passed: list[tuple[str, str, int, int]] = []
         """Numbers that were not read: the word before them, their line and place."""
-        self._is_wrapped = False
-        """Whether a line ended before its number."""
+        self._read_after: set[str] = set()
+        """The words before numbers that were read."""
+        self._wrapped: set[str] = set()
+        """The words at which lines ended before a number."""
         self._names: dict[str, str] = {}
         """By how it begins outside of the match, the name of each metric that was read."""
 
@@ -110,6 +112,8 @@ class MetricReader:
             if number is not None:
                 numbers[start] = number, matched_step(match)
                 self._learn(_label(line, start), text)
+                if len(self._read_after) < _MAX_LABELS:
+                    self._read_after.add(_last_words(line, start))
                 self._add_name(line, match.start())
             elif re.match(_WITH_NUMBER, text):
                 cure = "capture only a number, or " + _PRINT_IT_PLAINLY
@@ -118,10 +122,11 @@ class MetricReader:
                 self.no_number = text or self.no_number
         if len(set(numbers.values())) > len({step for _, step in numbers.values()}):
             self._warn_of_several("several numbers of a line as one metric")
-        if not matches and self.required.endswith((b":", b"=")):
-            early_end = re.escape(self.required.decode()) + r"(?:\s*$|\s\s+(?![-+\d.\s]))"
-            self._is_wrapped = self._is_wrapped or re.search(early_end, line) is not None
-        if self._is_wrapped and self._samples:
+        may_wrap = self.required.endswith((b":", b"=")) and len(self._wrapped) < _MAX_LABELS
+        if may_wrap and not matches:
+            early_end = re.escape(self.required.decode()) + r"(?=\s*$|\s\s+(?![-+\d.\s]))"
+            self._wrapped.update(_last_words(line, m.end()) for m in re.finditer(early_end, line))
+        if not self._wrapped.isdisjoint(self._read_after):
             message = (
                 "a line ends after {!r}: if the number of {} is on the next one, it is not read"
             )
@@ -257,6 +262,12 @@ def _label(line: str, end: int) -> str:
     words = line[max(0, end - _MAX_LABEL_LENGTH) : end].split()
     word = words[-1].rpartition(",")[2] if words else ""
     return "".join(c for c in word.rstrip(":=") if not c.isdigit())
+
+
+def _last_words(line: str, end: int) -> str:
+    """Return the last two words before a place in a line, without digits: ``epoch loss:``."""
+    text = line[max(0, end - _MAX_LABEL_LENGTH) : end]
+    return " ".join("".join(c for c in text if not c.isdigit()).split()[-2:])
 
 
 def value_group(pattern: Pattern[str]) -> int:

@@ -160,7 +160,8 @@ def test_an_expression_of_several_metrics_is_reported_once(
     ("lines", "is_reported"),
     [
         (("epoch 9 loss: 0.5", "epoch 10 loss:   train.py:8", "         0.4"), True),
-        (("epoch 10 loss:  ", "0.4", "loss: 0.5"), True),
+        (("epoch 10 loss:  ", "0.4", "epoch 11 loss: 0.5"), True),
+        (("  loss:", "    name: mse", "epoch 1 loss: 0.5", "Class loss:", "a 0.5"), False),
         (("loss:", "0.5"), False),  # no number is found, so the trial fails
         (("loss: 0.5", "loss: improved", "loss: None"), False),
     ],
