@@ -143,8 +143,10 @@ def _write(verified: Verified, save: Callable[[str, Json], None]) -> str:
 
 def _print_plan(planned: Verification) -> None:
     from cloudtune.reporting.sanitize import sanitize_line
+    from cloudtune.study.quantities import format_cost
 
-    cost = f"{planned.most or 0:.2f} USD, an estimate with {planned.price} for each hour of a trial"
+    cost = f"{format_cost(planned.most or 0, 'USD')}, an estimate with {planned.price} for each "
+    cost += "hour of a trial"
     if planned.uncounted:
         cost += f", which does not count {'; '.join(planned.uncounted)}"
     cost = "no cost" if planned.emulated else cost

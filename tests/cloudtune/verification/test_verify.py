@@ -422,7 +422,7 @@ IBM_PLANNED = (
         ("hardware_spec=XXXL", "hardware_spec: a verification may have XS or S, since cloudtune"),
         ("hardware_spec=M", "hardware_spec: a verification may have XS or S, since cloudtune"),
         ("nodes=50", "nodes: a verification may have at most 1, since cloudtune"),
-        ("hardware_spec=XS", "at most 30 minutes and 0.00 USD"),
+        ("hardware_spec=XS", "at most 30 minutes and 0.00075 USD"),
     ],
 )
 def test_a_low_price_allows_no_large_machine_of_ibm(
