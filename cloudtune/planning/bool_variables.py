@@ -27,7 +27,8 @@ def find_misread_variables(study: Study, source: Path) -> Iterator[tuple[str, st
     for name, path in boolean_paths(study).items():
         for file, text in _files(study, source).items():
             pattern = _python_pattern(name, text) if file.endswith(".py") else _shell_pattern(name)
-            lines = (n for n, line in enumerate(text.splitlines(), 1) if re.search(pattern, line))
+            code = [re.sub(r"^\s*#.*", "", line) for line in text.splitlines()]
+            lines = (n for n, line in enumerate(code, 1) if re.search(pattern, line))
             for line in [*lines][:1]:
                 reason = f"{file}, line {line} compares {name} with another text than True"
                 yield path, f"{reason}, but the variable is True or False: compare it with True"
@@ -48,9 +49,18 @@ def _files(study: Study, source: Path) -> dict[str, str]:
 def _python_pattern(name: str, text: str) -> str:
     quoted = rf"""["']{re.escape(name)}["']"""
     read = rf"(?:os\.)?(?:environ\[{quoted}\]|(?:environ\.get|getenv)\({quoted}[^()]*\))"
-    names = re.findall(rf"^\s*(\w+)\s*=\s*{read}\s*$", text, re.MULTILINE)
+    found = re.findall(rf"^\s*(\w+)\s*=\s*{read}\s*$", text, re.MULTILINE)
+    names = [name for name in found if not _is_converted(name, text)]
     value = "(?:" + "|".join([read, *(rf"\b{each}\b" for each in names)]) + ")"
+    if re.search(rf"""{value}.*["']True["']""", text):
+        return "(?!)"
     return f"{_PYTHON.format(value=value)}|{_PYTHON_TRUTH.format(value=value)}"
+
+
+def _is_converted(name: str, text: str) -> bool:
+    """Return whether code may read the text of a variable in another way."""
+    is_used = re.search(rf"\b{name}\.|\w\(\s*{name}\b", text)
+    return bool(is_used) or len(re.findall(rf"^\s*{name}\s*=[^=]", text, re.MULTILINE)) > 1
 
 
 def _shell_pattern(name: str) -> str:

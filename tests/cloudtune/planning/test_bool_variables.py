@@ -25,6 +25,10 @@ PYTHON = [
     ("if os.environ.get('AMP_LEVEL') == '1': go()", False),
     ("amp = json.loads(os.environ['AMP'].lower())", False),
     ("text = os.environ['AMP']\nif text == 'True': go()", False),
+    ("amp = os.environ['AMP']\namp = read(amp)\nif amp: go()", False),
+    ("amp = os.environ.get('AMP')\nif amp and amp.lower() == 'true': go()", False),
+    ("if os.environ.get('AMP') and os.environ['AMP'] == 'True': go()", False),
+    ("# if os.environ['AMP'] == 'true': go()", False),
 ]
 SHELL = [
     ('if [ "$AMP" = "true" ]; then go; fi', True),
