@@ -80,7 +80,7 @@ class _Untried:
     def stop(self, number: int) -> None:
         pass
 
-    def ask(self, index: int) -> Suggestion:  # noqa: ARG002
+    def ask(self, index: int, lowest: int = 0) -> Suggestion:  # noqa: ARG002
         return Suggestion({})
 
 

@@ -42,7 +42,7 @@ class RungSearch(GPSearch):
 
     def __init__(self, study: Study, initial: InitialTrials, lower: RungSearch | None) -> None:
         super().__init__(study, initial.axes, initial.seed, explores=False)
-        self._lower = lower
+        self.lower = lower
 
     @property
     def is_informed(self) -> bool:
@@ -59,7 +59,7 @@ class RungSearch(GPSearch):
         values_here = dict(zip(measured, values.tolist(), strict=True))
         known = self._scores.keys() | self._failed | self._running
         estimates: dict[int, float] = {}
-        lower, worst, best = self._lower, float(values.max()), float(values.min())
+        lower, worst, best = self.lower, float(values.max()), float(values.min())
         while lower is not None:
             both = [i for i in measured if i in lower._scores]
             rest = [i for i in lower._subsample.indices() if i not in known and i not in estimates]
@@ -68,7 +68,7 @@ class RungSearch(GPSearch):
                 x, y = xs[: len(both)], np.array([values_here[i] for i in both])
                 predicted = _regress(x, y, xs[len(both) :]).clip(best, worst)
                 estimates |= zip(rest, predicted.tolist(), strict=True)
-            lower = lower._lower
+            lower = lower.lower
         latest = sorted(estimates)[-_MAX_ESTIMATES:]
         return latest, np.array([estimates[i] for i in latest])
 
@@ -125,12 +125,17 @@ class RungModels:
             model.tell(Ended(number, 0.0, "cancelled"))
         self._next_rung[number] = len(self._models)
 
-    def ask(self, index: int) -> Suggestion:
-        """Return an initial trial while there are any, then a random or a modelled one."""
+    def ask(self, index: int, lowest: int = 0) -> Suggestion:
+        """Return an initial trial while there are any, then a random or a modelled one.
+
+        Results at the rungs below ``lowest`` do not count.
+        """
         if (initial := self._initial.first()) is not None:
             return initial
         u = Random(f"{self._seed}:{index}:by chance").random()
-        for model in reversed(self._models):
+        for rung, model in enumerate(self._models):
+            model.lower = self._models[rung - 1] if rung > lowest else None
+        for model in reversed(self._models[lowest:]):
             if u >= _RANDOM_SHARE and model.is_informed:
                 return model.ask(index)
         return Suggestion(self._models[0].sample_untried(index), origin=RANDOM)

@@ -10,7 +10,8 @@ trials.
 With a named resource, a trial pauses at the end of its rung. It continues as soon as it is among
 the best 1/``eta`` of all trials that have reached the rung; higher rungs take precedence. If no
 trial can continue, a new one starts, so no worker is idle. After ``max_trials`` new trials, at
-least one trial continues from each rung.
+least one trial continues from each rung. While a rung would have stopped most of the best trials
+that started above it, no trial starts there or below (`low_rungs`).
 
 Without a named resource, the resource is the step that a trial reports. A trial starts once. At
 each rung, from that of its bracket on, it stops unless it is the best or among the best 1/``eta``
@@ -29,6 +30,7 @@ from typing_extensions import override
 from cloudtune.results.events import Ended, Measured, SearchEvent, Started
 from cloudtune.search.early_stopping import HalvingRule
 from cloudtune.search.history import History, TrialRecord
+from cloudtune.search.low_rungs import LowRungs
 from cloudtune.search.protocol import Strategy, Suggestion
 from cloudtune.search.rungs import DEFAULT_ETA, starting_rung, study_rungs
 from cloudtune.search.sampling import SearchInputs
@@ -50,8 +52,11 @@ class NewTrials(Protocol):
         """Expect no more of a trial."""
         ...
 
-    def ask(self, index: int) -> Suggestion:
-        """Return the new trial with this index, without its resource."""
+    def ask(self, index: int, lowest: int = 0) -> Suggestion:
+        """Return the new trial with this index, without its resource.
+
+        Results at the rungs below ``lowest`` do not count.
+        """
         ...
 
 
@@ -63,19 +68,27 @@ class HyperbandSearch(Strategy):
         self._eta = study.strategy.eta or DEFAULT_ETA
         self._new_trials = new_trials
         self._max_trials = max_trials
+        self._metric = study.objectives[0].metric
         self._history = History(study)
         self._rankings: list[list[tuple[float, int]]] = [[] for _ in self._rungs]
         """For each rung, scores and indices of the trials that have reached its end, best first.
         Scores of failed and unmeasured trials are infinite."""
+        self._low_rungs = LowRungs(self._rungs, self._eta)
 
     @override
     def tell(self, event: SearchEvent) -> None:
         trial = self._history.tell(event)
+        if trial is not None and isinstance(event, Started):
+            self._low_rungs.start(trial.index)
+        if trial is not None and isinstance(event, Measured) and self._metric in event.metrics:
+            self._low_rungs.report(trial.index, event.step, lambda: self._score(trial))
         if trial is not None and isinstance(event, Ended):
             rung = self._rung(trial)
             # The end of a run stops pending trials, which their rung has already ranked.
             if trial.state not in {"cancelled", "stopped_early"}:
-                insort(self._rankings[rung], (self._score(trial), trial.index))
+                score = self._score(trial)
+                insort(self._rankings[rung], (score, trial.index))
+                self._low_rungs.end(trial.index, rung, score)
             if trial.state in {"pending", "completed"}:
                 self._new_trials.reach_rung(trial.number, rung)
         self._new_trials.tell(event)
@@ -84,8 +97,9 @@ class HyperbandSearch(Strategy):
     def ask(self, index: int) -> Suggestion | Literal["wait", "done"]:
         trial = self._promotable()
         if trial is None and (self._max_trials is None or index < self._max_trials):
-            amount = self._rungs[starting_rung(index, len(self._rungs))]
-            return replace(self._new_trials.ask(index), resource=amount)
+            lowest = self._low_rungs.lowest()
+            amount = self._rungs[starting_rung(index, len(self._rungs), lowest)]
+            return replace(self._new_trials.ask(index, lowest), resource=amount)
         if trial is None:
             if any(trial.state == "running" for trial in self._history.trials):
                 return "wait"

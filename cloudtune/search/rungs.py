@@ -20,10 +20,13 @@ def rung_levels(minimum: int, maximum: int, eta: int) -> tuple[int, ...]:
     return (*amounts, maximum)
 
 
-def starting_rung(index: int, rungs: int) -> int:
-    """Return the rung at which a trial starts: each but the last in turn, from high to low."""
-    brackets = max(rungs - 1, 1)
-    return brackets - 1 - index % brackets
+def starting_rung(index: int, rungs: int, lowest: int = 0) -> int:
+    """Return the rung at which a trial starts: each but the last in turn, from high to low.
+
+    Rungs below ``lowest`` are left out.
+    """
+    brackets = max(rungs - 1 - lowest, 1)
+    return lowest + brackets - 1 - index % brackets
 
 
 def max_starts(study: Study) -> int:

@@ -48,6 +48,7 @@ class Job:
     """Whether trials that fail have run out of memory."""
     seconds: Callable[[Mapping[str, Any]], float | None] = lambda params: None
     """The measured duration of a trial by its parameters."""
+    first_step: int = 1
 
     def __post_init__(self) -> None:
         self.strategy = self._new()
@@ -80,7 +81,7 @@ class Job:
 
     def finish(self, started: Started) -> None:
         report = self.report(started.parameters, started.resource)
-        for step, metrics in enumerate(report or (), start=1):
+        for step, metrics in enumerate(report or (), start=self.first_step):
             self.tell(Measured(started.number, 0.0, step, metrics))
             if reason := self.strategy.stop_reason(started.number):
                 self.tell(Ended(started.number, 0.0, "stopped_early", reason))

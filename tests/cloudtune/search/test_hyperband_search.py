@@ -222,6 +222,57 @@ def test_without_a_resource_brackets_are_ranked_together(
     assert [steps[number] for number in range(1, 7)] == [27, 3, 1, 9, 27, 27]
 
 
+def crossing(until: int) -> Callable[[Mapping[str, Any], int | None], list[dict[str, float]]]:
+    """Return curves that rank the trials the wrong way round until an epoch."""
+
+    def curve(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+        epochs = range(1, (resource or 27) + 1)
+        return [{"loss": 2 - params["x"] if epoch < until else params["x"]} for epoch in epochs]
+
+    return curve
+
+
+def first_resources(run: Any) -> list[int]:
+    return [found.resource for found in run.suggestions if found.resumes is None]
+
+
+@pytest.mark.parametrize(
+    ("until", "first_step", "expected"),
+    [(1, 1, {1, 3, 9}), (3, 1, {3, 9}), (9, 1, {9}), (3, 0, {3, 9}), (9, 0, {9})],
+)
+def test_trials_start_above_the_rungs_that_would_stop_the_best(
+    until: int, first_step: int, expected: set[int], study: Callable[..., Study], job: Any
+) -> None:
+    of = study(resource="epochs")
+    run = job(of, crossing(until), max_trials=60, first_step=first_step).run()
+    assert set(first_resources(run)[-20:]) == expected
+    assert set(first_resources(run)[:6]) == {1, 3, 9}
+
+
+def test_steps_in_another_unit_than_the_resource_raise_no_rung(
+    study: Callable[..., Study], job: Any
+) -> None:
+    def batches(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+        """Return reports of a script with five steps per epoch, the first ones misleading."""
+        steps = range(1, 5 * (resource or 27) + 1)
+        return [{"loss": 2 - params["x"] if step < 5 else params["x"]} for step in steps]
+
+    starts = first_resources(job(study(resource="epochs"), batches, max_trials=60).run())
+    assert starts == [9, 3, 1] * 20
+
+
+def test_a_resumed_run_starts_trials_at_the_same_rungs(
+    study: Callable[..., Study], job: Any
+) -> None:
+    whole = job(study(resource="epochs"), crossing(9), max_trials=40).run()
+    proposed = [(found.parameters, found.resource) for found in whole.suggestions]
+    assert first_resources(whole)[-6:] == [9] * 6
+    for place in range(50, len(whole.events), 61):
+        resumed = whole.resume_after(place).run()
+        again = [(found.parameters, found.resource) for found in resumed.suggestions]
+        assert again == proposed[len(proposed) - len(again) :]
+
+
 def test_several_objectives_are_refused(study_of: Callable[..., Study]) -> None:
     study = study_of(
         objective=[{"metric": "a", "goal": "minimize"}, {"metric": "b", "goal": "minimize"}],
