@@ -34,7 +34,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.provider.protocols import TrialRunner
 from cloudtune.provider.secrets import Mask
 from cloudtune.results.events import (
-    FINAL_STATES,
+    FINAL_JOB_STATES,
     Ended,
     Event,
     Measured,
@@ -284,7 +284,7 @@ def _end_job(
 def _is_final(job: JobRecord, state: Path) -> bool:
     """Return whether a job has nothing left to do."""
     if job.mode == "managed" and job.job is not None:
-        return job.state in FINAL_STATES
+        return job.state in FINAL_JOB_STATES
     if job.state != "completed" or job.has_new_limits:
         return False
     with Ledger(state) as ledger:

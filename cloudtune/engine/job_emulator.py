@@ -12,7 +12,7 @@ from cloudtune.ledger.records import JobRecord
 from cloudtune.provider import registry
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
-from cloudtune.results.events import FINAL_STATES, Outcome
+from cloudtune.results.events import FINAL_JOB_STATES, Outcome
 
 EMULATOR_ENDED = "the emulator has ended, and its jobs with it"
 """How the reason begins for which a job is lost."""
@@ -25,7 +25,7 @@ def lost_emulator(job: JobRecord, folder: Path) -> str:
     Unless a process follows the run, it ends by itself some time after its last job.
     """
     is_own = job.emulated and not job.facts.emulator
-    can_end = job.mode == "managed" and is_own and job.job and job.state not in FINAL_STATES
+    can_end = job.mode == "managed" and is_own and job.job and job.state not in FINAL_JOB_STATES
     emulator_folder = folder / EMULATOR_FOLDER
     if not can_end or is_locked(emulator_folder):
         return ""

@@ -33,7 +33,7 @@ from cloudtune.provider.protocols import JobClient
 from cloudtune.provider.secrets import Mask
 from cloudtune.results.event_checks import event_problem
 from cloudtune.results.events import (
-    FINAL_STATES,
+    FINAL_JOB_STATES,
     Ended,
     Event,
     JobState,
@@ -156,7 +156,7 @@ class ManagedJob:
                 last_poll = time.time()
                 self._add_events([self._masked(event) for event in self._valid(events)])
                 self._notify_remark(status.remark)
-                if status.state in FINAL_STATES:
+                if status.state in FINAL_JOB_STATES:
                     return self._end(status)
                 if self._timeout and self._timeout_at == math.inf:
                     self._timeout_at = (status.created or time.time()) + self._timeout

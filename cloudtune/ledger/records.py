@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cloudtune.ledger.job_facts import JobFacts, read_facts
-from cloudtune.results.events import FINAL_STATES, changed_since
+from cloudtune.results.events import FINAL_JOB_STATES, changed_since
 
 if TYPE_CHECKING:
     from cloudtune.results.events import RunJobState
@@ -65,12 +65,13 @@ class JobRecord:
     @property
     def may_run_at_service(self) -> bool:
         """Whether its service may still run the job, without a process of cloudtune."""
-        return self.mode == "managed" and bool(self.job) and self.state in {"running", "unknown"}
+        can_run = bool(self.job) and self.state in {"running", "unknown"}
+        return can_run and self.mode == "managed"
 
     @property
     def has_new_limits(self) -> bool:
         """Whether its limits have changed since it ended, so that it is to be resumed with them."""
-        return self.state in FINAL_STATES and changed_since(self.changes, self.ended)
+        return self.state in FINAL_JOB_STATES and changed_since(self.changes, self.ended)
 
     def elapsed(self, until: float) -> float:
         """Return the seconds that the job has run.

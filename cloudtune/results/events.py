@@ -21,6 +21,8 @@ RunJobState = JobState | Literal["refused"]
 """The state of a job in a run. A refused job was never sent."""
 OPEN_JOB_STATES: frozenset[RunJobState] = frozenset(["pending", "running"])
 """The states in which a job has not ended."""
+FINAL_JOB_STATES: frozenset[RunJobState] = frozenset(["completed", "failed", "cancelled"])
+"""The states in which a job has ended; in ``unknown``, it may still run at its service."""
 RESUMABLE_JOB_STATES: frozenset[RunJobState] = frozenset(["cancelled", *OPEN_JOB_STATES])
 """The states of a job that was interrupted, which `resume` continues."""
 MEASURED_STATES: frozenset[TrialState] = frozenset(["completed", "stopped_early"])

@@ -24,7 +24,7 @@ from cloudtune.planning.planner import plan_from_facts
 from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.settings import CloudSettings
-from cloudtune.results.events import FINAL_STATES
+from cloudtune.results.events import FINAL_JOB_STATES
 from cloudtune.runs.run_lock import hold_run
 from cloudtune.study.loader import apply_overrides
 from cloudtune.study.study import Study
@@ -156,7 +156,7 @@ def change_limits(
 
 def _time_of_change(job: JobRecord) -> float:
     """Return the time; after the end of a job that has ended, even if the clock went back."""
-    ended = job.ended if job.state in FINAL_STATES else None
+    ended = job.ended if job.state in FINAL_JOB_STATES else None
     return max(time.time(), math.nextafter(ended, math.inf) if ended is not None else 0.0)
 
 

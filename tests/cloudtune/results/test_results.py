@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -15,7 +16,13 @@ from cloudtune.ledger.reader import read_job
 from cloudtune.ledger.records import JobRecord, RunRecord
 from cloudtune.planning.planner import plan
 from cloudtune.results.aggregate import best_of_jobs
-from cloudtune.results.events import Measured, Started
+from cloudtune.results.events import (
+    FINAL_JOB_STATES,
+    OPEN_JOB_STATES,
+    JobState,
+    Measured,
+    Started,
+)
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.results.trials import Trials
 from cloudtune.study.schema import Mode
@@ -30,6 +37,10 @@ STUDY = Study.model_validate(
     }
 )
 TRIAL = Started(1, 1.0, {"x": True})
+
+
+def test_a_job_has_ended_or_not() -> None:
+    assert {*get_args(JobState)} == OPEN_JOB_STATES ^ FINAL_JOB_STATES ^ {"unknown"}
 
 
 def test_the_page_of_a_known_job_is_its_own(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from cloudtune.results.events import Ended, Event, Running, Started, Waiting
 from cloudtune.runs.lifecycle import create
 from cloudtune.runs.status import read_status
 from cloudtune.study.loader import load
+from tests.cloudtune.ledger.test_damage import to_version_2
 
 STUDY = """
 objective: {metric: score, goal: maximize}
@@ -81,12 +82,12 @@ def test_the_live_display_says_what_trials_wait_for() -> None:
     assert any(line.startswith("trial 2  ") and "waiting" not in line for line in lines)
 
 
-def test_a_ledger_of_the_version_before_is_read(home: Path) -> None:
+def test_a_ledger_of_an_older_version_is_read(home: Path) -> None:
     run = record()
     with closing(sqlite3.connect(home / "state" / "ledger.db")) as db:
         db.execute("DELETE FROM events WHERE kind IN ('waiting', 'running')")
-        db.executescript("DROP TABLE proposals; PRAGMA user_version=3")
         db.commit()
+    to_version_2(home / "state" / "ledger.db")
     with Ledger() as ledger:
         assert ledger.run(run).id == run
-    assert (home / "state" / "ledger-version-3.db").exists()
+    assert (home / "state" / "ledger-version-2.db").exists()

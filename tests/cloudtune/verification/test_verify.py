@@ -279,7 +279,7 @@ def test_a_service_is_only_called_by_a_saved_plan(typed: Cloudtune, tmp_path: Pa
     [
         ({"prices.hour": "20 USD"}, "it could cost 57.33 USD, more than 5: choose a smaller mach"),
         ({"prices.hour": "0.001 USD"}, "at most 30 minutes and 0.33 USD"),
-        ({"prices.hour": "0.001 USD", "instance_count": 2}, "at most 30 minutes and 0.66 USD"),
+        ({"prices.hour": "0.001 USD", "instance_count": 2}, "at most 30 minutes and 0.659 USD"),
         (
             {"prices.hour": "0.001 USD", "instance_type": "ml.p4d.24xlarge"},
             "cloudtune has no price of this machine with which it could enforce 5 USD",
