@@ -5,16 +5,23 @@ trials tell whether the rung misleads: whether fewer than half of them would hav
 best are looked up at the highest rung that enough trials have reached. The rank correlation of two
 rungs says less: it can be high where the best trials start slowly, and low where only bad trials
 change places.
+
+A trial is compared only with those that started with the same amount: a learning rate may decay
+over the amount, so that a longer training is worse at the same step.
 """
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 _MIN_REACHED = 6
 """The number of trials that a rung needs to tell which trials are the best."""
 _BEST_SHARE = 0.2
+_BEST_PROMOTED = 0.6
+"""The best are at most this part of the trials that a rung promotes, which matters if `eta` is
+large: all of them should continue."""
 _MAX_BEST = 20
 _FIRST = 9
 """The number of the first trials that are compared with each other, not only with earlier ones."""
@@ -28,12 +35,16 @@ class LowRungs:
         self._eta = eta
         self._scores: list[dict[int, float]] = [{} for _ in rungs]
         """By rung, the score of each trial there, by index."""
+        self._passed: defaultdict[tuple[int, int], dict[int, float]] = defaultdict(dict)
+        """By rung and starting rung, the score of each trial that started above the rung."""
         self._first_rung: dict[int, int] = {}
         """The rung at whose end each trial first paused, by index."""
         self._reports: dict[int, dict[int, float]] = {}
         """What trials report in their first start, by index and step, until it ends."""
         self._steps = {step for amount in rungs for step in (amount - 1, amount)}
         """The steps at which a rung may end."""
+        self._has_other_steps = False
+        """Whether a step was larger than the amount, so that steps are in another unit."""
 
     def start(self, index: int) -> None:
         """Expect reports of a trial if it starts for the first time, or again after a loss."""
@@ -54,29 +65,36 @@ class LowRungs:
         self._first_rung.setdefault(index, rung)
         reports = self._reports.pop(index, {})
         offset = self._rungs[rung] - max(reports, default=-1)
+        self._has_other_steps |= offset < 0
         for passed, amount in enumerate(self._rungs[:rung]):
             if offset in {0, 1} and amount - offset in reports:
-                self._scores[passed][index] = reports[amount - offset]
+                passing = reports[amount - offset]
+                self._scores[passed][index] = self._passed[passed, rung][index] = passing
         self._scores[rung][index] = score
 
     def lowest(self) -> int:
         """Return the lowest rung at which new trials should start."""
-        rungs = range(len(self._rungs) - 2)
-        return max((rung + 1 for rung in rungs if self._misleads(rung)), default=0)
+        if self._has_other_steps:
+            return 0
+        rungs = reversed(range(len(self._rungs) - 2))
+        return next((rung + 1 for rung in rungs if self._misleads(rung)), 0)
 
     def _misleads(self, rung: int) -> bool:
+        share = min(_BEST_SHARE, _BEST_PROMOTED / self._eta)
         for scores in reversed(self._scores[rung + 1 :]):
+            if len(scores) < _MIN_REACHED:
+                continue
             reached = sorted((s, index) for index, s in scores.items() if s < math.inf)
             if len(reached) >= _MIN_REACHED:
-                count = min(math.ceil(len(reached) * _BEST_SHARE), _MAX_BEST)
+                count = min(math.ceil(len(reached) * share), _MAX_BEST)
                 best = [index for _, index in reached[:count]]
-                passed = [i for i in best if rung < self._first_rung[i] and i in self._scores[rung]]
+                passed = [i for i in best if i in self._passed[rung, self._first_rung[i]]]
                 return 2 * sum(self._continues(i, rung) for i in passed) < len(passed)
         return False
 
     def _continues(self, index: int, rung: int) -> bool:
-        """Return whether the rung would promote a trial among those that started before it."""
-        last, scores = max(index, _FIRST - 1), self._scores[rung]
+        """Return whether a trial is among the best 1/eta of its bracket that started before it."""
+        scores, last = self._passed[rung, self._first_rung[index]], max(index, _FIRST - 1)
         others = [score for other, score in scores.items() if other <= last]
         better = sum(score < scores[index] for score in others)
-        return better < max(1, len(others) // self._eta)
+        return better == 0 or (better + 0.5) * self._eta < len(others)

@@ -249,16 +249,41 @@ def test_trials_start_above_the_rungs_that_would_stop_the_best(
     assert set(first_resources(run)[:6]) == {1, 3, 9}
 
 
-def test_steps_in_another_unit_than_the_resource_raise_no_rung(
+def five_batches_per_epoch(
+    params: Mapping[str, Any], resource: int | None
+) -> list[dict[str, float]]:
+    steps = range(1, 5 * (resource or 27) + 1)
+    return [{"loss": 2 - params["x"] if step < 5 else params["x"]} for step in steps]
+
+
+def nine_epochs(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    """Return reports of nine epochs with whatever share of the data, the first ones misleading."""
+    return [{"loss": 2 - params["x"] if step < 9 else params["x"]} for step in range(1, 10)]
+
+
+def decaying_rate(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+    """Return reports that get good when the learning rate has decayed over the resource."""
+    amount = resource or 27
+    return [{"loss": params["x"] + 3 * (1 - e / amount)} for e in range(1, amount + 1)]
+
+
+@pytest.mark.parametrize("report", [five_batches_per_epoch, nine_epochs, decaying_rate])
+def test_steps_that_say_nothing_of_an_amount_raise_no_rung(
+    report: Any, study: Callable[..., Study], job: Any
+) -> None:
+    of = study(resource="epochs")
+    starts = first_resources(job(of, report, max_trials=60, parallel=8).run())
+    assert starts == [9, 3, 1] * 20
+
+
+def test_rungs_that_agree_are_kept_if_they_promote_few_trials(
     study: Callable[..., Study], job: Any
 ) -> None:
-    def batches(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
-        """Return reports of a script with five steps per epoch, the first ones misleading."""
-        steps = range(1, 5 * (resource or 27) + 1)
-        return [{"loss": 2 - params["x"] if step < 5 else params["x"]} for step in steps]
+    def same(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+        return [{"loss": params["x"]}] * (resource or 1)
 
-    starts = first_resources(job(study(resource="epochs"), batches, max_trials=60).run())
-    assert starts == [9, 3, 1] * 20
+    of = study(resource="epochs", eta=8, max=512)
+    assert first_resources(job(of, same, max_trials=60).run()) == [64, 8, 1] * 20
 
 
 def test_a_resumed_run_starts_trials_at_the_same_rungs(
