@@ -2,7 +2,8 @@
 
 The strategy itself decides, on random results, so that a plan agrees with a run. The numbers are
 the averages of some simulated runs in which a trial has the same result at all rungs. More trials
-continue if new ones get better during the search, and fewer if trials fail.
+continue if new ones get better during the search, and fewer if trials fail. Trials start with more
+if low rungs mislead.
 """
 
 from __future__ import annotations
