@@ -78,12 +78,19 @@ def read_job(
     def trials() -> Iterator[Trial]:
         try:
             by_trial = ledger.events_by_trial(record.id, job.provider, on_damage)
-            yield from _trials(result, job, by_trial)
+            for trial in _trials(result, job, by_trial):
+                yield replace(trial, log=trial.log and _today(trial.log, record, job, ledger))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             problem = f"the events of its job on {job.provider} are inconsistent"
             raise ledger.damage_error(record.id, problem) from error
 
     return result, trials()
+
+
+def _today(log: str, record: RunRecord, job: JobRecord, ledger: Ledger) -> str:
+    """Return the path of a log in the state folder, which may have moved since it was written."""
+    _, is_inside, path = log.rpartition(f"/runs/{record.id}/{job.provider}/")
+    return str(ledger.job_folder(record.id, job.provider) / path) if is_inside else log
 
 
 def _result(record: RunRecord, job: JobRecord, *, submitted: bool) -> StudyResult:

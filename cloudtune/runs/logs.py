@@ -99,12 +99,9 @@ def find_log(
     trial = trials.get(number)
     if trial and trial.log and "://" in trial.log:
         return ServiceLog(trial.log, job, trial, job_folder)
-    places = [job_folder / "trials" / str(number) / "log.txt"]
-    if trial and trial.log:
-        places.insert(0, Path(trial.log))  # does not exist if the state folder has moved
-    for path in places if trial or damage else ():  # a trial may be lost from the ledger
-        if path.is_file():
-            return FileLog(path, job, number)
+    path = Path((trial and trial.log) or job_folder / "trials" / str(number) / "log.txt")
+    if path.is_file() and (trial or damage):  # the file of a trial that is lost from the ledger
+        return FileLog(path, job, number)
     if damage:
         raise damage[0]
     if not trials:

@@ -302,6 +302,8 @@ def test_logs_are_found_after_a_move_of_the_state_folder(
     (tmp_path / ".cloudtune").rename(tmp_path / "moved")
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "moved"))
     assert cloudtune("logs", "2").stdout == output
+    trials = json.loads(cloudtune("results", "--json").stdout)[0]["trials"]
+    assert all(Path(trial["log"]).is_relative_to(tmp_path / "moved") for trial in trials)
     cloudtune("fetch", "2", "-o", "fetched")
     assert (tmp_path / "fetched" / "log.txt").read_text("utf-8") == output
 
