@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -357,25 +358,33 @@ class GPSearch(Strategy):
         """Return the untried row with the best acquisition value, or None if none was found."""
         if self.tried.all_rows is not None:
             rows = self.tried.untried(self.tried.all_rows)
-            best: Rows = rows[np.argmax(acquisition(rows))]
-            return best
+            row: Rows = rows[np.argmax(acquisition(rows))]
+            return row
         neighbors = [
             self._encoding.perturb(rng, np.repeat(leaders, _NEIGHBORS, axis=0), scale)
             for scale in _NEIGHBOR_SCALES
         ]
         samples = self._encoding.sample(rng, _RANDOM_CANDIDATES)
-        rows = self.tried.untried(np.concatenate([samples, *neighbors]))
+        rows = np.concatenate([samples, *neighbors])
         values = acquisition(rows)
         scale = _REFINEMENT_SCALE
         for _ in range(_REFINEMENTS):
-            order = np.argsort(-values, kind="stable")[:_REFINED]
-            rows, values = rows[order], values[order]
+            best = self._best_open(rows, values)
+            rows, values = rows[best], values[best]
             around = self._encoding.perturb(rng, np.repeat(rows, _REFINED_NEIGHBORS, axis=0), scale)
-            around = self.tried.untried(around)
             rows = np.concatenate([rows, around])
             values = np.concatenate([values, acquisition(around)])
             scale *= _REFINEMENT_SHRINKAGE
-        return rows[np.argmax(values)] if len(rows) else None
+        best = self._best_open(rows, values)
+        return rows[best[0]] if best else None
+
+    def _best_open(self, rows: Rows, values: FloatArray) -> list[int]:
+        """Return the indices of the best rows that may be tried, the best first.
+
+        Rows are examined from the best on, since to decode one takes long.
+        """
+        order = np.argsort(-values, kind="stable").tolist()
+        return list(islice((i for i in order if self.tried.is_open(rows[i])), _REFINED))
 
     def _add_measured(self, index: int, values: Sequence[float], ranked: Sequence[float]) -> None:
         scores = self._history.to_scores(values)

@@ -40,11 +40,13 @@ class TriedAssignments:
 
         If the space is exhausted, those that were tried are returned, too.
         """
-        if self._space.constraints and len(rows):
-            rows = rows[[self._space.allows(self._encoding.decode(row)) for row in rows]]
-        if self._is_exhausted:
-            return rows
-        return rows[[row.tobytes() not in self._bytes for row in rows]]
+        return rows[[self.is_open(row) for row in rows]]
+
+    def is_open(self, row: Rows) -> bool:
+        """Return whether a row keeps the constraints, and is untried or the space exhausted."""
+        if row.tobytes() in self._bytes and not self._is_exhausted:
+            return False
+        return not self._space.constraints or self._space.allows(self._encoding.decode(row))
 
     @cached_property
     def all_rows(self) -> Rows | None:
