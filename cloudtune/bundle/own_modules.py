@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import PurePosixPath
+from contextlib import suppress
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from cloudtune.launcher.python_code import parse
+from cloudtune.study.regular_files import read_regular
+from cloudtune.study.schema import TrialSpec
 
 MAX_FILES = 1000
 """Files that are read."""
+
+
+def script_files(trial: TrialSpec, source: Path) -> dict[str, str]:
+    """Return the texts of the files of a source folder that run with a trial's script, by name."""
+    entries = entry_files(trial.script, trial.module, trial.command or ())
+    return reached_files(entries, partial(read_source, source))
+
+
+def read_source(source: Path, name: str) -> str | None:
+    """Return the text of a file in a source folder; None if there is no such file with text."""
+    with suppress(OSError, ValueError):
+        return read_regular(source / name).decode()
+    return None
 
 
 def reached_files(entries: Iterable[str], read: Callable[[str], str | None]) -> dict[str, str]:
@@ -49,12 +67,7 @@ def file_imports(text: str, *, members: bool = False) -> Iterator[tuple[str, int
     Imports that it can do without are omitted: in ``try`` and for type checkers. With ``members``,
     all of them are returned, also relative ones, and each name that is imported from a module.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
+    tree = parse(text)
     optional: set[int] = set() if members else {id(node) for node in _optional(tree)}
     for node in ast.walk(tree):
         if id(node) in optional:

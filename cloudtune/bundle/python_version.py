@@ -8,10 +8,11 @@ import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
+from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files, read_source
 from cloudtune.errors import UsageError
 from cloudtune.study.regular_files import read_regular
 
@@ -107,13 +108,8 @@ def required_pythons(
     library that it imports.
     """
     minor, reason = OLDEST, "cloudtune's launcher"
-
-    def read(name: str) -> str | None:
-        with suppress(OSError, ValueError):
-            return read_regular(source / name).decode()
-        return None
-
-    for name, text in reached_files(entry_files(script, module), read).items():
+    files = reached_files(entry_files(script, module), partial(read_source, source))
+    for name, text in files.items():
         oldest = _oldest_syntax(text, minor)
         if oldest is not None and oldest > minor:
             minor, reason = oldest, f"the syntax of {name}"

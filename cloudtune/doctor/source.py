@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cloudtune.diagnostics import Check
+from cloudtune.launcher.call import placeholder_names
+from cloudtune.launcher.python_code import parse
 from cloudtune.planning.bool_options import FIX_TEXT, stored_bool_options
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.settings import CloudSettings
@@ -62,7 +64,7 @@ def unread_parameters(plan: Plan) -> list[str]:
         return []
     text = "\n".join(read_sources(plan).values())
     words = [*(study.trial.command or ()), *study.trial.args]
-    placed = {name for word in words for name in re.findall(r"{{\s*([^{}]+?)\s*}}", word)}
+    placed = placeholder_names(words)
     options = defined_options(plan)
     has_options = bool(options) and study.trial.arguments in {"flags", "equals"}
     return [
@@ -148,17 +150,10 @@ def check_options(plan: Plan) -> Iterator[Check]:
             )
 
 
-def _parse(text: str) -> ast.AST:
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module([], [])
-
-
 def _absolute_paths(name: str, text: str) -> Iterator[tuple[int, str]]:
     if not name.endswith(".py"):
         return
-    for node in ast.walk(_parse(text)):
+    for node in ast.walk(parse(text)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             path = node.value
             if not re.fullmatch(r"(/|~/)[^\s:*?<>|]{2,200}", path):

@@ -60,5 +60,5 @@ from cloudtune.formats.vizier.tree import parameter_specs as parameter_specs
 from cloudtune.formats.vizier.tree import scale_type as scale_type
 from cloudtune.formats.vizier.tree import several_parents as several_parents
 from cloudtune.formats.vizier.tree import walk_tree as walk_tree
+from cloudtune.launcher.call import placeholder_names as placeholder_names
 from cloudtune.study.schema import StoppingRule as StoppingRule
-from cloudtune.study.validation.trial_spec import placeholder_names as placeholder_names

@@ -12,7 +12,7 @@ from cloudtune.trial import TRIAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, Union
 
     Value = Union[bool, int, float, str]
@@ -146,11 +146,11 @@ def input_variable(name: str) -> str:
     )
 
 
-def placeholder_names(word: str) -> list[str]:
-    """Return the names of the placeholders in a fixed word."""
+def placeholder_names(words: Iterable[str]) -> list[str]:
+    """Return the names of the placeholders in fixed words, in order."""
     import re
 
-    return [name.strip() for name in re.findall(_PLACEHOLDER, word)]
+    return [name.strip() for word in words for name in re.findall(_PLACEHOLDER, word)]
 
 
 def _nest(whole: Mapping[str, ValueOrMap], flat: Mapping[str, Value]) -> Json:
@@ -170,7 +170,7 @@ def _appended_values(call: Mapping[str, Any], values: Mapping[str, Value]) -> di
     words: list[str] = [*(call.get("command") or []), *(call.get("args") or [])]
     if not any("{{" in word for word in words):
         return dict(values)
-    placed = {name for word in words for name in placeholder_names(word)}
+    placed = placeholder_names(words)
     return {name: value for name, value in values.items() if name not in placed}
 
 
@@ -191,7 +191,7 @@ def _fill_placeholders(
     filled: list[str] = []
     after_flag = False
     for word in words:
-        names = placeholder_names(word)
+        names = placeholder_names([word])
         if any(n not in known and (parameters is None or n in parameters) for n in names):
             if after_flag and re.fullmatch(_PLACEHOLDER, word):
                 filled.pop()

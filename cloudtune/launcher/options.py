@@ -8,6 +8,7 @@ from cloudtune.launcher.python_code import (
     imported_files,
     literal,
     name_of,
+    parse,
     reads_arguments,
     to_dest,
 )
@@ -112,10 +113,7 @@ def _read_parser(code: str) -> _Parser:
     import ast
 
     parser = _Parser()
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return parser
+    tree = parse(code)
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or name_of(node.func) not in OPTION_CALLS:
             continue

@@ -24,6 +24,19 @@ def reads_arguments(code: str) -> bool:
     return bool(re.search(_PARSER, code, re.M))
 
 
+def parse(code: str | bytes) -> Any:
+    """Return the syntax tree of code, which is empty if it is not Python."""
+    import ast
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.parse("")
+
+
 def name_of(node: Any) -> str:
     """Return the last part of a name, also of what is called or subscripted."""
     node = getattr(node, "func", getattr(node, "value", node)) if is_wrapper(node) else node

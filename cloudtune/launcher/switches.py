@@ -10,6 +10,7 @@ from cloudtune.launcher.python_code import (
     is_wrapper,
     literal,
     name_of,
+    parse,
     reads_arguments,
     to_dest,
 )
@@ -98,11 +99,7 @@ class _Switch:
 def _parse_switches(code: str) -> Iterator[_Switch]:
     import ast
 
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    for node in ast.walk(tree):
+    for node in ast.walk(parse(code)):
         if isinstance(node, ast.Call) and name_of(node.func) in OPTION_CALLS:
             for switch in _switch_of_call(node):
                 reads_false = switch.has_value and "jsonargparse" in code

@@ -10,19 +10,16 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
-from warnings import catch_warnings, simplefilter
+from typing import NamedTuple
 
-from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
+from cloudtune.bundle.own_modules import file_imports, script_files
 from cloudtune.diagnostics import Finding, Note
-from cloudtune.launcher.python_code import call_keywords
+from cloudtune.launcher.python_code import call_keywords, literal, parse, to_dest
 from cloudtune.launcher.switches import calls_bool, switch_words
 from cloudtune.launcher.values import part_name
 from cloudtune.provider.facts import Facts
 from cloudtune.study.arguments import takes_arguments
-from cloudtune.study.regular_files import read_regular
 from cloudtune.study.schema import BoolParameter, Json
 from cloudtune.study.study import Study
 
@@ -95,15 +92,9 @@ def _find(study: Study, source: Path) -> Iterator[BoolOption]:
     paths = boolean_paths(study)
     if not paths or not takes_arguments(study, str(source)):
         return
-
-    def read(name: str) -> str | None:
-        with suppress(OSError, ValueError):
-            return read_regular(source / name).decode("utf-8")
-        return None
-
     trial = study.trial
-    files = reached_files(entry_files(trial.script, trial.module, trial.command or ()), read)
-    trees = {file: _parse(text) for file, text in files.items()}
+    files = script_files(trial, source)
+    trees = {file: parse(text) for file, text in files.items()}
     nodes = [node for tree in trees.values() for node in ast.walk(tree)]
     adders = {*_ADDERS, *_aliases(nodes)}
     options = [
@@ -121,7 +112,7 @@ def _find(study: Study, source: Path) -> Iterator[BoolOption]:
     for name, path in paths.items():
         if name in (trial.switches or {}):
             continue
-        key = _key(name)
+        key = to_dest(name)
         named = [option for option in options if key in option.keys]
         for option in named:
             if problem := option.certain_problem:
@@ -172,17 +163,17 @@ class _Option(NamedTuple):
     @property
     def keys(self) -> set[str]:
         """The names by which the code may know the value; none if it computes the name."""
-        words = [*map(_literal, self.call.args), _literal(call_keywords(self.call).get("dest"))]
-        return {_key(word) for word in words if isinstance(word, str)}
+        words = [*map(literal, self.call.args), literal(call_keywords(self.call).get("dest"))]
+        return {to_dest(word) for word in words if isinstance(word, str)}
 
     def begins_with(self, name: str) -> bool:
         """Return whether a name is an abbreviation of it, which argparse and optparse accept."""
-        return any(str(_literal(each)).startswith("--" + name) for each in self.call.args)
+        return any(str(literal(each)).startswith("--" + name) for each in self.call.args)
 
     @property
     def certain_problem(self) -> str:
         keywords = call_keywords(self.call)
-        action, default = _literal(keywords.get("action")), _literal(keywords.get("default"))
+        action, default = literal(keywords.get("action")), literal(keywords.get("default"))
         if action not in _STORES or default is not _STORES[action]:
             return ""
         return f"{self.name} is {default} with and without {action}"
@@ -196,7 +187,7 @@ class _Option(NamedTuple):
         is_type_of = isinstance(kind, ast.Call) and _identifier(kind.func) == "type"
         if kind is not None and not is_click and (is_type_of or calls_bool(kind)):
             return f"{self.name} has {ast.unparse(kind)} as its type, which reads False as true"
-        default = _literal(keywords.get("default"))
+        default = literal(keywords.get("default"))
         has_default = isinstance(default, str) and default != ""
         is_text = kind is None or (isinstance(kind, ast.Name) and kind.id == "str")
         if _KINDS & keywords.keys() or has_default or not is_text:
@@ -210,7 +201,7 @@ class _Option(NamedTuple):
     def compared_word(self, nodes: Sequence[ast.AST]) -> str:
         """Return a word such as ``true`` that its text is compared with, which it never is."""
         keywords = call_keywords(self.call)
-        kind, default = keywords.get("type"), _literal(keywords.get("default"))
+        kind, default = keywords.get("type"), literal(keywords.get("default"))
         if isinstance(kind, ast.Lambda):
             return _compared_word([*ast.walk(kind)], _first_argument(kind))
         functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
@@ -239,7 +230,7 @@ class _Option(NamedTuple):
 
     @property
     def name(self) -> str:
-        return str(_literal(self.call.args[0]) if self.call.args else "")
+        return str(literal(self.call.args[0]) if self.call.args else "")
 
 
 def _compared_word(nodes: Sequence[ast.AST], keys: Collection[str]) -> str:
@@ -259,9 +250,9 @@ def _compared_word(nodes: Sequence[ast.AST], keys: Collection[str]) -> str:
             sides = [node.left, *node.comparators]
             if any(_identifier(side) in keys for side in sides):
                 others = [side for side in sides if _identifier(side) not in keys]
-                if any(_literal(each) is None and ast.unparse(each) != "None" for each in others):
+                if any(literal(each) is None and ast.unparse(each) != "None" for each in others):
                     return ""
-                values = [_literal(each) for side in sides for each in ast.walk(side)]
+                values = [literal(each) for side in sides for each in ast.walk(side)]
                 texts += [value for value in values if isinstance(value, str)]
     is_told = not {"True", "False"}.isdisjoint(texts)
     return "" if is_told else next((text for text in texts if text.lower() in _WORDS), "")
@@ -284,7 +275,7 @@ def _handles_text(nodes: Sequence[ast.AST], keys: set[str], others: Collection[s
     for node in nodes:
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
-            values = [_literal(each) for side in sides for each in ast.walk(side)]
+            values = [literal(each) for side in sides for each in ast.walk(side)]
             texts = [value for value in values if isinstance(value, str)]
             if texts and any(map(is_value, sides)):
                 return True
@@ -306,9 +297,9 @@ def _handles_text(nodes: Sequence[ast.AST], keys: set[str], others: Collection[s
 def _identifier(node: ast.AST | None) -> str:
     """Return the name of a value: of a variable, an attribute, or an item."""
     if isinstance(node, ast.Subscript):
-        return str(_literal(node.slice))
+        return str(literal(node.slice))
     if isinstance(node, ast.Call) and _identifier(node.func) in {"get", "getattr"}:
-        return str(_literal(node.args[-1]) if node.args else "")
+        return str(literal(node.args[-1]) if node.args else "")
     return str(getattr(node, "attr", getattr(node, "id", "")))
 
 
@@ -324,21 +315,3 @@ def _argv_uses(trees: Mapping[str, ast.AST]) -> Iterator[tuple[str, int]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Name | ast.Attribute) and _identifier(node) == "argv":
                 yield file, node.lineno
-
-
-def _parse(text: str) -> ast.AST:
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError), catch_warnings():
-        simplefilter("ignore")
-        return ast.parse(text)
-    return ast.Module([], [])
-
-
-def _key(name: str) -> str:
-    return name.lstrip("-").replace("-", "_")
-
-
-def _literal(node: ast.AST | None) -> Any:
-    if isinstance(node, ast.expr):
-        with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            return ast.literal_eval(node)
-    return None

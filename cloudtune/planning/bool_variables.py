@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from cloudtune.bundle.own_modules import entry_files, reached_files
+from cloudtune.bundle.own_modules import read_source, script_files
 from cloudtune.planning.bool_options import boolean_paths
-from cloudtune.study.regular_files import read_regular
 from cloudtune.study.study import Study
 
 _WORD = r"""["'](?:true|false|yes|no|on|off|1|0)["']"""
@@ -35,15 +33,10 @@ def find_misread_variables(study: Study, source: Path) -> Iterator[tuple[str, st
 
 
 def _files(study: Study, source: Path) -> dict[str, str]:
-    def read(name: str) -> str | None:
-        with suppress(OSError, ValueError):
-            return read_regular(source / name).decode("utf-8")
-        return None
-
-    trial = study.trial
-    scripts = {word: read(word) for word in trial.command or () if word.endswith(".sh")}
-    files = reached_files(entry_files(trial.script, trial.module, trial.command or ()), read)
-    return {**files, **{word: text for word, text in scripts.items() if text}}
+    scripts = (word for word in study.trial.command or () if word.endswith(".sh"))
+    texts = {word: read_source(source, word) for word in scripts}
+    files = script_files(study.trial, source)
+    return {**files, **{word: text for word, text in texts.items() if text}}
 
 
 def _python_pattern(name: str, text: str) -> str:

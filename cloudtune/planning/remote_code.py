@@ -38,7 +38,7 @@ def read_switches(study: Study, base: Path) -> Json:
         return {}
     call = study.trial.model_dump(include={"script", "module", "command", "arguments"})
     words = [*(study.trial.command or ()), *study.trial.args]
-    placed = {name for word in words for name in placeholder_names(word)}
+    placed = placeholder_names(words)
     passed = [*study.argument_names, *study.script_constants]
     names = [name for name in passed if len(name) > 1 and name not in placed]
     return {

@@ -9,19 +9,17 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from warnings import catch_warnings, simplefilter
 
-from cloudtune.bundle.own_modules import entry_files, reached_files
+from cloudtune.bundle.own_modules import script_files
 from cloudtune.diagnostics import Note
 from cloudtune.launcher.call import placeholder_names
 from cloudtune.launcher.options import find_options
+from cloudtune.launcher.python_code import parse
 from cloudtune.launcher.switches import switch_words
 from cloudtune.launcher.values import part_name
 from cloudtune.provider.facts import Facts
 from cloudtune.study.arguments import takes_arguments
-from cloudtune.study.regular_files import read_regular
 from cloudtune.study.schema import Json
 from cloudtune.study.study import Study
 
@@ -58,16 +56,10 @@ def _find(study: Study, source: Path) -> Iterator[tuple[str, str]]:
         return
 
     yield from _find_without_value(study, source)
-
-    def read(name: str) -> str | None:
-        with suppress(OSError, ValueError):
-            return read_regular(source / name).decode("utf-8")
-        return None
-
-    files = reached_files(entry_files(trial.script, trial.module, trial.command or ()), read)
+    files = script_files(trial, source)
     if not any("argparse" in text or "parse_known" in text for text in files.values()):
         return
-    trees = {file: _parse(text) for file, text in files.items()}
+    trees = {file: parse(text) for file, text in files.items()}
     if any(map(_OTHER_PARSERS.search, files.values())) or _adds_elsewhere(trees.values()):
         return
     skips = next(
@@ -119,9 +111,8 @@ def _unseen(study: Study, source: Path) -> dict[str, str]:
         include={"script", "module", "command", "args", "arguments", "switches"}, exclude_none=True
     )
     words = [*(trial.command or ()), *trial.args]
-    placed = {name for word in words for name in placeholder_names(word)}
     seen = {
-        *placed,
+        *placeholder_names(words),
         *find_options(call, paths, str(source)),
         *switch_words(call, paths, str(source)),
     }
@@ -179,10 +170,3 @@ def _is_known_call(node: ast.AST) -> bool:
 
 def _name(node: ast.AST) -> str:
     return str(getattr(node, "attr", getattr(node, "id", "")))
-
-
-def _parse(text: str) -> ast.AST:
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError), catch_warnings():
-        simplefilter("ignore")
-        return ast.parse(text)
-    return ast.Module([], [])

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cloudtune.launcher.python_code import call_keywords, literal, name_of, parse, to_dest
 from cloudtune.launcher.values import part_name
 from cloudtune.study.regular_files import read_regular
 from cloudtune.study.schema import FloatParameter
@@ -32,15 +33,15 @@ def script_defaults(study: Study, folder: Path) -> dict[str, Value]:
     if not name:
         return {}
     try:
-        tree = ast.parse(read_regular(folder / name, _MAX_BYTES))
+        code = read_regular(folder / name, _MAX_BYTES)
         function = _function_defaults(folder, trial.module) if trial.module else {}
-    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+    except (OSError, ValueError, RecursionError, MemoryError):
         return {}
-    constants = function or dict(_constants(tree))
-    by_name = {_normalize(name): value for name, value in constants.items()}
+    constants = [*function.items()] or _constants(parse(code))
+    by_name = {to_dest(name): value for name, value in constants if value is not None}
     defaults = _default_maps(study, by_name)
     for node in list_nodes(study):
-        value = by_name.get(_normalize(node.name))
+        value = by_name.get(to_dest(node.name))
         if isinstance(value, bool | int | float | str):
             known = match_value(node.parameter, value)
             if known is None and isinstance(node.parameter, FloatParameter):
@@ -61,10 +62,10 @@ def _default_maps(study: Study, by_name: Mapping[str, Any]) -> dict[str, Value]:
     """Return the map that is a default, or the largest one whose parts all are defaults."""
     defaults: dict[str, Value] = {}
     for name, maps in study.maps.items():
-        whole = by_name.get(_normalize(name))
+        whole = by_name.get(to_dest(name))
         known = whole if is_map(whole) else {}
         for text, parts in sorted(maps.items(), key=lambda each: -len(each[1])):
-            options = {key: by_name.get(_normalize(part_name(name, key))) for key in parts}
+            options = {key: by_name.get(to_dest(part_name(name, key))) for key in parts}
             if _is_same_map(parts, known) or _is_same_map(parts, options):
                 defaults.setdefault(name, text)
     return defaults
@@ -76,47 +77,24 @@ def _is_same_map(parts: Mapping[str, Value], other: Mapping[str, Any]) -> bool:
     )
 
 
-def _normalize(name: str) -> str:
-    return name.lstrip("-").replace("-", "_")
-
-
 def _constants(tree: ast.AST) -> Iterator[tuple[str, Any]]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _called(node) in _OPTION_CALLS:
+        if isinstance(node, ast.Call) and name_of(node.func) in _OPTION_CALLS:
             yield from _option(node)
         elif isinstance(node, ast.Dict) and any(
-            key is None and isinstance(value, ast.Call) and _called(value) == "params"
+            key is None and isinstance(value, ast.Call) and name_of(value.func) == "params"
             for key, value in zip(node.keys, node.values, strict=True)
         ):
             for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                    yield from _constant(key.value, value)
-
-
-def _called(call: ast.Call) -> str:
-    function = call.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
+                if isinstance(name := literal(key), str):
+                    yield name, literal(value)
 
 
 def _option(call: ast.Call) -> Iterator[tuple[str, Any]]:
-    words = [each.value for each in call.args if isinstance(each, ast.Constant)]
-    names = [word for word in words if isinstance(word, str) and word.startswith("-")]
-    keywords = {each.arg: each.value for each in call.keywords}
-    action = keywords.get("action")
-    if isinstance(action, ast.Constant) and action.value in {"store_true", "store_false"}:
-        default: ast.expr = ast.Constant(action.value == "store_false")
-    elif "default" in keywords:
-        default = keywords["default"]
-    else:
-        return
-    for name in names:
-        yield from _constant(name, default)
-
-
-def _constant(name: str, expression: ast.expr) -> Iterator[tuple[str, Any]]:
-    try:
-        yield name, ast.literal_eval(expression)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return
+    keywords = call_keywords(call)
+    action, default = literal(keywords.get("action")), literal(keywords.get("default"))
+    if action in ("store_true", "store_false"):
+        default = action == "store_false"
+    for word in map(literal, call.args):
+        if isinstance(word, str) and word.startswith("-"):
+            yield word, default

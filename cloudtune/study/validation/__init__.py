@@ -8,6 +8,7 @@ from itertools import chain, islice
 from pydantic import ValidationError
 
 from cloudtune.diagnostics import Note, Problem, Severity
+from cloudtune.launcher.call import placeholder_names
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.schema import FloatParameter, Limits
 from cloudtune.study.search_space import count_values
@@ -23,7 +24,7 @@ from cloudtune.study.validation.parameters import (
     check_parameters,
     check_seed_argument,
 )
-from cloudtune.study.validation.trial_spec import check_secrets, check_trial, placeholder_names
+from cloudtune.study.validation.trial_spec import check_secrets, check_trial
 
 _MAX_PROBLEMS = 1_000
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from cloudtune.diagnostics import Note, Problem
-from cloudtune.launcher.call import looks_like_option
+from cloudtune.launcher.call import looks_like_option, placeholder_names
 from cloudtune.launcher.values import part_name
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.map_values import MapValue
@@ -81,7 +81,7 @@ def _placed_names(study: StudyFields) -> tuple[set[str], set[str], set[str]]:
     every: set[str] = set()
     words: Sequence[str] = [*(study.trial.command or ()), *study.trial.args]
     for before, word in zip(["", *words], words, strict=False):
-        every |= {name.strip() for name in _PLACEHOLDER.findall(word)}
+        every |= {*placeholder_names([word])}
         option, _, value = word.rpartition("=")
         if whole := _PLACEHOLDER.fullmatch(value):
             if _OPTION.fullmatch(option):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
 from cloudtune.diagnostics import Problem
-from cloudtune.launcher.call import input_variable
+from cloudtune.launcher.call import input_variable, placeholder_names
 from cloudtune.launcher.metrics import value_group
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.schema import FromEnvironment
@@ -18,7 +18,6 @@ from cloudtune.study.suggestions import did_you_mean
 from cloudtune.study.yaml_reader import is_list, is_map
 
 _MAX_EXPRESSION_LENGTH = 2_000
-_PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
 _SWITCH = re.compile(r"-[^\s/]+(/(-[^\s/]+)?)?|/-[^\s/]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _INVALID_VARIABLE = "is not the name of an environment variable"
@@ -154,11 +153,6 @@ def _check_inputs(study: StudyFields) -> Iterator[Problem]:
         if placeholder in others:
             message = f"{placeholder} is also a parameter or constant"
             yield Problem(path, message, "rename one of them")
-
-
-def placeholder_names(arguments: Sequence[str]) -> list[str]:
-    """Return the names of the placeholders in arguments, in order."""
-    return [name.strip() for argument in arguments for name in _PLACEHOLDER.findall(argument)]
 
 
 def _check_arguments(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
