@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cloudtune.provider import JobContext
+from cloudtune.provider import JobContext, Plan
 from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, StoredFile, TrialFiles, local_files
 from cloudtune.results import Trial
-from cloudtune_watson.wml.client import WmlClient
+from cloudtune_watson.wml.client import connect
 
 _FOLDERS = {"model": OUTPUT, "checkpoint": CHECKPOINT}
 _OTHER = "other"
 
 
-def trial_files(wml: WmlClient, trial: Trial) -> TrialFiles:
+def trial_files(plan: Plan, context: JobContext, trial: Trial) -> TrialFiles:
     """Return the files of a trial.
 
     Raises:
         WatsonError: If the cluster cannot be called, or refuses.
     """
+    if plan.facts.emulated and context.emulator is None:
+        return _emulated_files(context, trial)
+    wml = connect(plan, context)
     folder = (trial.artifacts or "").split("/assets/", maxsplit=1)[-1].strip("/")
     if not folder:
         return local_files({}, "outputs and checkpoints: the training has no folder of results")
@@ -33,7 +36,7 @@ def trial_files(wml: WmlClient, trial: Trial) -> TrialFiles:
     return TrialFiles(wml.stream, dict(_place(files.items())))
 
 
-def emulated_files(context: JobContext, trial: Trial) -> TrialFiles:
+def _emulated_files(context: JobContext, trial: Trial) -> TrialFiles:
     """Return the files of a trial whose emulator has ended, on its volume."""
     volume = context.emulator_folder / "volume"
     found = local_files({"": volume / (trial.artifacts or "").strip("/")})
