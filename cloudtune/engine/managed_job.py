@@ -222,6 +222,9 @@ class ManagedJob:
         request, limit = self._sent_request, self._limit_outcome
         if status.state == "cancelled" and request and request.state != "cancelled":
             return Outcome(request.state, request.reason, limit.failure if limit else None)
+        limit = self._tracker.outcome()
+        if status.state == "completed" and limit and limit.state == "failed":
+            return limit  # it ended before cloudtune saw the failures
         return Outcome(status.state, without_traceback(status.reason))
 
     def _submit(self, client: JobClient) -> JobRef | Outcome:

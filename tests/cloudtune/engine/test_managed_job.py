@@ -218,6 +218,21 @@ def test_limits_that_the_service_does_not_know_are_enforced(
     assert 0 < len(lifecycle.results(run)[0].trials) < 10
 
 
+@pytest.mark.usefixtures("slow_polls")
+def test_failures_that_are_seen_after_the_end_of_a_job_count(
+    service: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = str(tmp_path / "started")
+    count = f"with open({log!r}, 'a+') as file: assert file.write('.') and file.tell() <= 2\n"
+    (tmp_path / "train.py").write_text(count + SCRIPT, "utf-8")
+    monkeypatch.setattr(service, "bin", lambda _: None)  # a stop comes too late
+    run = lifecycle.create([planned(limits={"max_trials": 4, "max_failed_trials": 1})]).id
+    outcome = Outcome("failed", "2 trials failed; max_failed_trials is 1")
+    assert lifecycle.execute(run)["odd"] == outcome
+    states = [trial.state for trial in lifecycle.results(run)[0].trials]
+    assert (states.count("completed"), states.count("failed")) == (2, 2)
+
+
 @pytest.fixture
 def slow_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Poll the odd service slowly, and let cloudtune enforce what it does not."""
