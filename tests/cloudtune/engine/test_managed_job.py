@@ -225,7 +225,7 @@ def test_failures_that_are_seen_after_the_end_of_a_job_count(
     log = str(tmp_path / "started")
     count = f"with open({log!r}, 'a+') as file: assert file.write('.') and file.tell() <= 2\n"
     (tmp_path / "train.py").write_text(count + SCRIPT, "utf-8")
-    monkeypatch.setattr(service, "bin", lambda _: None)  # a stop comes too late
+    monkeypatch.setattr(service, "bin", print)  # a stop comes too late
     run = lifecycle.create([planned(limits={"max_trials": 4, "max_failed_trials": 1})]).id
     outcome = Outcome("failed", "2 trials failed; max_failed_trials is 1")
     assert lifecycle.execute(run)["odd"] == outcome
