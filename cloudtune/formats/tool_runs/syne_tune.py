@@ -105,7 +105,7 @@ class _Experiment:
         for row in self._rows():
             id_, time = row["trial_id"], _time(row)
             if id_ not in self._counts:
-                space.add(_config(row))
+                space.add(_config(row, declared))
             self._counts[id_] += 1
             metrics |= dict.fromkeys(_metrics(row, self._step_name))
             period.add(time)
@@ -260,7 +260,7 @@ class _Running:
             id=first["trial_id"],
             number=int(first["trial_id"]) + 1,
             state=state,
-            parameters=space.assignment(_config(first)),
+            parameters=space.assignment(_config(first, space.parameters)),
             measurements=tuple(self.measurements),
             word=word or None,
             started=None if time is None else to_time(time - (spent or 0)),
@@ -275,12 +275,15 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 16 and str(int(text)) == text
 
 
-def _config(row: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        key.removeprefix(_CONFIG): read_cell(cell)
-        for key, cell in row.items()
-        if key.startswith(_CONFIG) and cell != ""
-    }
+def _config(row: Mapping[str, str], definitions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the parameters of a row; a listed value, such as the text 007, is itself."""
+    config: dict[str, Any] = {}
+    for key, cell in row.items():
+        if key.startswith(_CONFIG) and cell != "":
+            name = key.removeprefix(_CONFIG)
+            listed = {str(each): each for each in definitions.get(name, {}).get("values", ())}
+            config[name] = listed[cell] if cell in listed else read_cell(cell)
+    return config
 
 
 def _metrics(row: Mapping[str, str], step_name: str | None) -> dict[str, float]:

@@ -205,6 +205,26 @@ def test_syne_tune_with_torn_rows(unpack: Unpack) -> None:
     assert "1 row of results.csv.zip without a trial left out" in str(run.findings[0])
 
 
+def test_syne_tune_with_texts_that_look_like_other_values(unpack: Unpack) -> None:
+    import zipfile
+
+    folder = unpack("syne-tune")
+    _, before = read("syne-tune", folder)
+    with zipfile.ZipFile(folder / "results.csv.zip") as archive:
+        table = archive.read("results.csv").decode()
+    with zipfile.ZipFile(folder / "results.csv.zip", "w") as archive:
+        archive.writestr("results.csv", table.replace("relu", "007").replace("tanh", "true"))
+    for file in folder.rglob("*.json"):
+        text = file.read_text("utf-8").replace("relu", "007").replace("tanh", "true")
+        file.write_text(text, "utf-8")
+    _, trials = read("syne-tune", folder)
+    words = {"relu": "007", "tanh": "true"}
+    assert [trial.parameters["act"] for trial in trials] == [
+        words[str(trial.parameters["act"])] for trial in before
+    ]
+    assert {trial.parameters["act"] for trial in trials} == {"007", "true"}
+
+
 def test_a_table_without_end_is_read_in_bounded_memory_and_time(
     unpack: Unpack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
