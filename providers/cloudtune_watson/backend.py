@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any
 
-from cloudtune.provider import Facts, Finding, FittedStudy, Json, Note, Plan
+from cloudtune.provider import (
+    Check,
+    Facts,
+    Finding,
+    FittedStudy,
+    JobClient,
+    JobContext,
+    JobDescription,
+    Json,
+    Note,
+    Plan,
+    TrainingJobs,
+    UsageError,
+)
 from cloudtune.provider.account import Policy
+from cloudtune.provider.trial_files import TrialFiles
+from cloudtune.provider.uploads import Uploads
+from cloudtune.results import Trial
 from cloudtune_watson.settings import SETTINGS, WatsonSettings
 from cloudtune_watson.versions import STANDALONE
 
@@ -35,12 +49,24 @@ def _never(_settings: WatsonSettings, _emulated: bool) -> bool:
     return False
 
 
+def _no_jobs(_plan: Plan, _context: JobContext) -> None:
+    return None
+
+
+def _no_search(_job: str, _plan: Plan, _context: JobContext) -> JobDescription:
+    raise UsageError(
+        "a training of Watson Machine Learning is one trial, and not a search; searches of WML "
+        "Accelerator can be attached, with providers.watson.backend: wmla"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """One service. What calls it is in the files of its folder, see `WatsonProvider`."""
+    """One service, whose folder has the same names as the others'.
 
-    folder: str
-    """The package with its files."""
+    The functions that call the service raise what those of `cloudtune.provider.BaseProvider` raise.
+    """
+
     settings: frozenset[str]
     """The settings that it uses, of those that not all back ends use."""
     refused_settings: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -78,10 +104,13 @@ class Backend:
     request: Callable[[FittedStudy, WatsonSettings, Facts], Json]
     outline: Callable[[Plan], Mapping[str, str]]
     policy: Callable[[Plan], Policy]
-
-    def file(self, name: str) -> Any:
-        """Return a file of the folder, which is imported now."""
-        return import_module(f"{self.folder}.{name}")
+    check_account: Callable[[Plan, JobContext], Iterator[Check]]
+    read_log: Callable[[Plan, JobContext, Trial], Iterator[str] | None]
+    trial_files: Callable[[Plan, JobContext, Trial], TrialFiles]
+    client: Callable[[Plan, JobContext], JobClient | None] = _no_jobs
+    training_jobs: Callable[[Plan, JobContext], TrainingJobs | None] = _no_jobs
+    uploads: Callable[[Plan, JobContext], Uploads | None] = _no_jobs
+    describe_job: Callable[[str, Plan, JobContext], JobDescription] = _no_search
 
     def required_settings(self, settings: WatsonSettings, *, is_cloud: bool) -> list[str]:
         """Return the settings that it needs; a project replaces a space."""

@@ -18,11 +18,10 @@ from cloudtune.provider import (
     Note,
     Plan,
     Study,
-    UsageError,
 )
 from cloudtune_watson.capabilities import CAPABILITIES
 from cloudtune_watson.request_fields import PROTECTED_PATHS, STUDY_FIELDS
-from cloudtune_watson.settings import MODES, WatsonSettings
+from cloudtune_watson.settings import WatsonSettings
 
 if TYPE_CHECKING:
     from cloudtune.formats import Format
@@ -36,18 +35,7 @@ if TYPE_CHECKING:
 
 
 class WatsonProvider(BaseProvider[WatsonSettings]):
-    """IBM Watson: WML Accelerator's search, or cloudtune's trials as trainings or jobs.
-
-    The folders of the back ends have these functions, which raise what those of the provider raise:
-
-    - ``client.connect(plan, context)``, which sends nothing
-    - ``account.check_account(http, plan, facts)``
-    - ``logs.read_log(plan, context, trial)`` and ``trial_files.trial_files(plan, context, trial)``
-    - ``tuning_client.TuningClient(client, plan, context)`` and
-      ``job_description.describe_job(client, job)`` in managed mode
-    - ``training_client.training_jobs(client, plan, context)`` and
-      ``uploads.find_uploads(client, plan)`` in driven mode
-    """
+    """IBM Watson: WML Accelerator's search, or cloudtune's trials as trainings or jobs."""
 
     capabilities = CAPABILITIES
     settings = WatsonSettings
@@ -121,10 +109,6 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
         name = plan.facts.data["backend"]
         return BACKENDS[name].outline(plan) if name else {}
 
-    def connect(self, plan: Plan, context: JobContext) -> Any:
-        """Return a client of the plan's back end, without sending a request."""
-        return _backend_of(plan).file("client").connect(plan, context)
-
     def client(self, plan: Plan, context: JobContext) -> JobClient:
         """Return a client of WML Accelerator's searches.
 
@@ -132,9 +116,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             MissingExtraError: If requests is not installed.
             UsageError: If the variable with the key is not set.
         """
-        connection, file = self.connect(plan, context), _backend_of(plan).file("tuning_client")
-        client: JobClient = file.TuningClient(connection, plan, context)
-        return client
+        return _backend_of(plan).client(plan, context) or super().client(plan, context)
 
     def check_account(self, plan: Plan, context: JobContext) -> Iterator[Check]:
         """Yield what read-only calls show of the cluster.
@@ -153,11 +135,8 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
             yield from check_packages("watsonx")
             return
-        from cloudtune_watson.auth import cluster_facts, connect
-
-        http = connect(plan, replace(context, is_stopping=lambda: True))
-        file = _backend_of(plan).file("account")
-        yield from file.check_account(http, plan, cluster_facts(plan, context))
+        once = replace(context, is_stopping=lambda: True)
+        yield from _backend_of(plan).check_account(plan, once)
 
     def policies(self, plan: Plan) -> Iterable[Policy]:
         """Return the role that the user of a run needs, with the calls that need it."""
@@ -172,15 +151,7 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
 
     def describe_job(self, job: str, plan: Plan, context: JobContext) -> JobDescription:
         """Return the search with a name; raises what the base class names."""
-        backend = _backend_of(plan)
-        if _is_driven(plan):
-            raise UsageError(
-                "a training of Watson Machine Learning is one trial, and not a search; searches of "
-                "WML Accelerator can be attached, with providers.watson.backend: wmla"
-            )
-        connection = self.connect(plan, context)
-        description: JobDescription = backend.file("job_description").describe_job(connection, job)
-        return description
+        return _backend_of(plan).describe_job(job, plan, context)
 
     def read_log(self, plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
         """Return the lines of a trial's log on the cluster, or None if its path is unknown.
@@ -190,15 +161,13 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             UsageError: If the variable with the key is not set.
             ProviderError: If the sign-in fails, the log does not exist, or the cluster refuses.
         """
-        lines: Iterator[str] | None = _backend_of(plan).file("logs").read_log(plan, context, trial)
-        return lines
+        return _backend_of(plan).read_log(plan, context, trial)
 
     def trial_files(
         self, plan: Plan, context: JobContext, trial: Trial, started: Started
     ) -> TrialFiles:
         """Return the files that a trial left on the cluster; raises what the base class names."""
-        files: TrialFiles = _backend_of(plan).file("trial_files").trial_files(plan, context, trial)
-        return files
+        return _backend_of(plan).trial_files(plan, context, trial)
 
     def verify(self, calls: Sequence[Call]) -> Iterable[Answer]:
         """Return what the calls of a verification answer about the service."""
@@ -220,13 +189,9 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             UsageError: If the variable with the key is not set.
             ProviderError: If the sign-in fails.
         """
-        file = _backend_of(plan).file("uploads")
-        if not _is_driven(plan):
-            return None
-        uploads: Uploads = file.find_uploads(self.connect(plan, context), plan)
-        return uploads
+        return _backend_of(plan).uploads(plan, context)
 
-    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs:
+    def training_jobs(self, plan: Plan, context: JobContext) -> TrainingJobs | None:
         """Store the code, and return the trainings or deployment jobs of the trials.
 
         Raises:
@@ -234,16 +199,10 @@ class WatsonProvider(BaseProvider[WatsonSettings]):
             UsageError: If the variable with the key is not set.
             ProviderError: If the sign-in fails, or the cluster cannot be reached.
         """
-        connection, file = self.connect(plan, context), _backend_of(plan).file("training_client")
-        jobs: TrainingJobs = file.training_jobs(connection, plan, context)
-        return jobs
+        return _backend_of(plan).training_jobs(plan, context)
 
 
 def _backend_of(plan: Plan) -> Backend:
     from cloudtune_watson.backends import backend_of
 
     return backend_of(plan)
-
-
-def _is_driven(plan: Plan) -> bool:
-    return MODES[plan.facts.data["backend"]] == "driven"

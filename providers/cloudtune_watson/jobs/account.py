@@ -7,7 +7,7 @@ IBM/abap-sdk-nwas-x at 9cb5754; ibm-watsonx-ai 1.8.1, task_credentials.py; read 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,6 @@ from cloudtune.provider.account import (
 from cloudtune_watson.account import ask_for, key_variable, refused_sign_in
 from cloudtune_watson.documents import part, rows
 from cloudtune_watson.errors import WatsonError
-from cloudtune_watson.http import HttpClient
 from cloudtune_watson.jobs.client import RuntimeClient
 from cloudtune_watson.policy import member_command
 from cloudtune_watson.settings import NAME, SETTINGS
@@ -30,7 +29,7 @@ from cloudtune_watson.settings import NAME, SETTINGS
 _NEEDED = ("url", "space_id", "hardware_spec", "software_spec")
 
 
-def check_account(http: HttpClient, plan: Plan, facts: Mapping[str, Any]) -> Iterator[Check]:
+def check_account(runtime: RuntimeClient, plan: Plan) -> Iterator[Check]:
     """Yield the checks of a space. Without a sign-in, only that is reported.
 
     Raises:
@@ -41,7 +40,6 @@ def check_account(http: HttpClient, plan: Plan, facts: Mapping[str, Any]) -> Ite
     needed = _NEEDED if data["is_cloud"] else (*_NEEDED, "username")
     if any("{{" in str(data[name]) for name in needed):
         return
-    runtime = RuntimeClient(http, facts)
     try:
         runtime.sign_in()
     except WatsonError as error:

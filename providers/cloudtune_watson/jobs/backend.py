@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
 
-from cloudtune.provider import Plan, describe_source
+from cloudtune.provider import Check, JobContext, Plan, TrainingJobs, describe_source
 from cloudtune.provider.account import Policy
+from cloudtune.provider.trial_files import TrialFiles
+from cloudtune.provider.uploads import Uploads
+from cloudtune.results import Trial
+from cloudtune_watson.auth import cluster_facts, connect
 from cloudtune_watson.backend import STAND_INS, UNCOUNTED, Backend
 from cloudtune_watson.jobs.request import deployment_job
 from cloudtune_watson.jobs.rights import CALLS
@@ -13,6 +19,9 @@ from cloudtune_watson.jobs.rules import asset_problem, deployment_job_rules, ver
 from cloudtune_watson.policy import describe_calls, editor_policy
 from cloudtune_watson.regions import is_ibm_cloud
 from cloudtune_watson.settings import WatsonSettings
+
+if TYPE_CHECKING:
+    from cloudtune_watson.jobs.client import RuntimeClient
 
 _CLOUD = (
     "The page Manage of the space, Access control, adds collaborators. Jobs also need task "
@@ -49,8 +58,47 @@ def _policy(plan: Plan) -> Policy:
     return Policy(title, f"{describe_calls(CALLS)}\n{_CLOUD}")
 
 
+def _client(plan: Plan, context: JobContext) -> RuntimeClient:
+    from cloudtune_watson.jobs.client import RuntimeClient
+
+    return RuntimeClient(connect(plan, context), cluster_facts(plan, context))
+
+
+def _check_account(plan: Plan, context: JobContext) -> Iterator[Check]:
+    from cloudtune_watson.jobs.account import check_account
+
+    return check_account(_client(plan, context), plan)
+
+
+def _read_log(plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
+    from cloudtune_watson.jobs.logs import read_job_log
+
+    return read_job_log(_client(plan, context), plan.facts.job_name, trial.id)
+
+
+def _trial_files(_plan: Plan, context: JobContext, trial: Trial) -> TrialFiles:
+    from cloudtune_watson.jobs.results import trial_files
+    from cloudtune_watson.jobs.training_client import FOLDER
+
+    return trial_files(context.folder / FOLDER / trial.id)
+
+
+def _training_jobs(plan: Plan, context: JobContext) -> TrainingJobs:
+    from cloudtune_watson.jobs.training_client import DeploymentJobs
+    from cloudtune_watson.jobs.uploads import ensure_deployment
+
+    runtime = _client(plan, context)
+    deploy = partial(ensure_deployment, runtime, plan, context)
+    return DeploymentJobs(runtime, plan, context, deploy)
+
+
+def _uploads(plan: Plan, context: JobContext) -> Uploads:
+    from cloudtune_watson.jobs.uploads import find_uploads
+
+    return find_uploads(_client(plan, context), plan)
+
+
 DEPLOYMENT_JOBS = Backend(
-    folder="cloudtune_watson.jobs",
     required=("url", "version", "username", "space_id", "hardware_spec", "software_spec"),
     not_on_ibm_cloud=frozenset({"version", "username"}),
     settings=frozenset(("space_id", "hardware_spec", "software_spec", "tags", "visible_secrets")),
@@ -71,4 +119,9 @@ DEPLOYMENT_JOBS = Backend(
     request=deployment_job,
     outline=_outline,
     policy=_policy,
+    check_account=_check_account,
+    read_log=_read_log,
+    trial_files=_trial_files,
+    training_jobs=_training_jobs,
+    uploads=_uploads,
 )

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from cloudtune.provider import JobContext, Json, Plan, if_found, is_list
+from cloudtune.provider import Json, if_found, is_list
 from cloudtune.provider.answers import problem
-from cloudtune_watson import auth
 from cloudtune_watson.documents import created_at, job_of, name_of, part, read_text, rows
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import ServiceClient, bearer_token
@@ -32,11 +31,6 @@ _PAGE_SIZE = 200
 _LAST_DELETED_RUN = (5, 1)
 """The last version on which cancelling a job deletes the run of its platform job first
 (ibm-watsonx-ai 1.8.1, deployments.py, delete_job)."""
-
-
-def connect(plan: Plan, context: JobContext) -> RuntimeClient:
-    """Return a client of a job's service, without sending a request; raises as `auth.connect`."""
-    return RuntimeClient(auth.connect(plan, context), auth.cluster_facts(plan, context))
 
 
 class RuntimeClient(ServiceClient[dict[str, str]]):

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import JobContext, Plan
-from cloudtune.results import Trial
 from cloudtune_watson.documents import name_of, read_text
-from cloudtune_watson.jobs.client import RuntimeClient, connect
-
-
-def read_log(plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
-    """Return the lines of a trial's log, or None if there is none."""
-    return read_job_log(connect(plan, context), plan.facts.job_name, trial.id)
+from cloudtune_watson.jobs.client import RuntimeClient
 
 
 def read_job_log(runtime: RuntimeClient, deployment: str, name: str | None) -> Iterator[str] | None:

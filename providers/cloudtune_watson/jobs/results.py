@@ -14,23 +14,23 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from cloudtune.provider import Json
+from cloudtune.provider.trial_files import OUTPUT as OUTPUT_FOLDER
+from cloudtune.provider.trial_files import StoredFile, TrialFiles, local_files
 from cloudtune.results import Measurement
 from cloudtune_watson.documents import part
-from cloudtune_watson.jobs.launcher_contract import FAILURE, METRICS
+from cloudtune_watson.jobs.launcher_contract import FAILURE, METRICS, MODEL
 from cloudtune_watson.jobs.start_script import LOG, RESULT
 
-FOLDER = "results"
-"""The folder of a run's job on this machine with a folder for each ended start."""
 DESCRIPTION = "cloudtune_job.json"
 """The job as IBM described it, without its variables, in the folder of its results."""
 OUTPUT = "output"
 """The content of the data asset, if it cannot be unpacked."""
-OWN_FILES = frozenset({DESCRIPTION, RESULT, LOG, FAILURE, METRICS})
+_OWN = frozenset({DESCRIPTION, RESULT, LOG, FAILURE, METRICS})
 """The files that the script has not left."""
 _UNUSABLE_NAMES = frozenset({errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG})
 """The errors of a file name that this machine cannot have."""
@@ -85,7 +85,7 @@ class Results:
     def artifacts(self) -> str | None:
         """The folder, if the script left files in it."""
         files = (path for path in self.folder.rglob("*") if path.is_file())
-        return str(self.folder) if any(path.name not in OWN_FILES for path in files) else None
+        return str(self.folder) if any(path.name not in _OWN for path in files) else None
 
     def measurements(self) -> list[Measurement]:
         """Return what the launcher measured; lines that are incomplete are skipped."""
@@ -104,6 +104,23 @@ class Results:
                 yield Measurement(int(entry["step"]), values, float(entry["time"]))
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue
+
+
+def trial_files(folder: Path) -> TrialFiles:
+    """Return what the script of a job left, from the copy of its results.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    found = local_files({"": folder})
+    files: dict[str, StoredFile] = {}
+    for name, file in found.files.items():
+        top, _, inner = name[1:].partition("/")
+        if top == MODEL and inner:
+            files[f"{OUTPUT_FOLDER}/{inner}"] = file
+        elif top not in _OWN:
+            files[f"other/{name[1:]}"] = file
+    return replace(found, files=files)
 
 
 def find_results(folder: Path) -> Results | None:

@@ -18,27 +18,21 @@ from cloudtune_watson.documents import name_of, part, read_text
 from cloudtune_watson.errors import PROVIDER, WatsonError
 from cloudtune_watson.jobs.client import RuntimeClient, asset_of
 from cloudtune_watson.jobs.results import (
-    FOLDER,
     OUTPUT,
     DamagedResultsError,
     Results,
     find_results,
     store_results,
 )
-from cloudtune_watson.jobs.uploads import DATA, Leftovers, ensure_deployment
+from cloudtune_watson.jobs.uploads import DATA, Leftovers
 from cloudtune_watson.layout import DEPLOYMENT, JOB, PARAMETERS
 from cloudtune_watson.run_jobs import RunJobs, end_job
 from cloudtune_watson.versions import parse_version
 
+FOLDER = "results"
+"""The folder of a run's job on this machine with a folder for each ended start."""
 MAX_ATTEMPTS = 5
 """How often the results of a job are read before the trial fails without them."""
-
-
-def training_jobs(runtime: RuntimeClient, plan: Plan, context: JobContext) -> DeploymentJobs:
-    """Return the deployment jobs of a run, whose code is deployed by the first one."""
-    return DeploymentJobs(
-        runtime, plan, context, partial(ensure_deployment, runtime, plan, context)
-    )
 
 
 class DeploymentJobs(RunJobs):

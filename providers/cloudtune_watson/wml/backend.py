@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from cloudtune.provider import Plan, describe_source
+from cloudtune.provider import Check, JobContext, Plan, TrainingJobs, describe_source
+from cloudtune.provider.trial_files import TrialFiles
+from cloudtune.provider.uploads import Uploads
+from cloudtune.results import Trial
+from cloudtune_watson.auth import cluster_facts, connect
 from cloudtune_watson.backend import Backend
 from cloudtune_watson.policy import editor_policy
 from cloudtune_watson.rules.clusters import volume_problem
 from cloudtune_watson.wml.request import training_job
 from cloudtune_watson.wml.rights import CALLS
 from cloudtune_watson.wml.rules import training_rules, version_rules
+
+if TYPE_CHECKING:
+    from cloudtune_watson.wml.client import WmlClient
 
 
 def _outline(plan: Plan) -> Mapping[str, str]:
@@ -25,8 +33,53 @@ def _outline(plan: Plan) -> Mapping[str, str]:
     }
 
 
+def _client(plan: Plan, context: JobContext) -> WmlClient:
+    from cloudtune_watson.wml.client import WmlClient
+
+    return WmlClient(connect(plan, context), cluster_facts(plan, context))
+
+
+def _check_account(plan: Plan, context: JobContext) -> Iterator[Check]:
+    from cloudtune_watson.wml.account import check_account
+
+    return check_account(connect(plan, context), plan, cluster_facts(plan, context))
+
+
+def _read_log(plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
+    from cloudtune_watson.wml.logs import read_training_log
+
+    return None if trial.log is None else read_training_log(_client(plan, context), trial.log)
+
+
+def _trial_files(plan: Plan, context: JobContext, trial: Trial) -> TrialFiles:
+    from cloudtune_watson.wml.trial_files import emulated_files, trial_files
+
+    if plan.facts.emulated and context.emulator is None:
+        return emulated_files(context, trial)
+    return trial_files(_client(plan, context), trial)
+
+
+def _training_jobs(plan: Plan, context: JobContext) -> TrainingJobs:
+    from cloudtune_watson.uploads import copy_inputs
+    from cloudtune_watson.wml.training_client import WatsonJobs
+    from cloudtune_watson.wml.uploads import ensure_definition
+
+    wml = _client(plan, context)
+
+    def define() -> str:
+        copy_inputs(plan, context)
+        return ensure_definition(wml, plan, context)
+
+    return WatsonJobs(wml, plan, context, define)
+
+
+def _uploads(plan: Plan, context: JobContext) -> Uploads:
+    from cloudtune_watson.wml.uploads import find_uploads
+
+    return find_uploads(_client(plan, context), plan)
+
+
 TRAININGS = Backend(
-    folder="cloudtune_watson.wml",
     required=("url", "version", "username", "space_id", "hardware_spec", "software_spec"),
     settings=frozenset(
         ("space_id", "project_id", "hardware_spec", "software_spec", "nodes", "prefix", "tags")
@@ -38,4 +91,9 @@ TRAININGS = Backend(
     request=training_job,
     outline=_outline,
     policy=lambda plan: editor_policy(plan, CALLS),
+    check_account=_check_account,
+    read_log=_read_log,
+    trial_files=_trial_files,
+    training_jobs=_training_jobs,
+    uploads=_uploads,
 )

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from cloudtune.provider import JobContext, MissingExtraError, Plan, if_found
-from cloudtune_watson import auth
+from cloudtune.provider import MissingExtraError, if_found
 from cloudtune_watson.documents import job_of, part, read_text, rows
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import HttpClient, ServiceClient
@@ -46,11 +45,6 @@ SENT_FIELDS = frozenset(
     }
 )
 """The fields of a training that both packages send; they silently drop all others."""
-
-
-def connect(plan: Plan, context: JobContext) -> WmlClient:
-    """Return a client of a job's service, without sending a request; raises as `auth.connect`."""
-    return WmlClient(auth.connect(plan, context), auth.cluster_facts(plan, context))
 
 
 class WmlClient(ServiceClient[Any]):

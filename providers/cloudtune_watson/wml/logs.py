@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cloudtune.provider import JobContext, Plan
-from cloudtune.results import Trial
 from cloudtune_watson.errors import WatsonError
-from cloudtune_watson.wml.client import connect
+from cloudtune_watson.wml.client import WmlClient
 
 
-def read_log(plan: Plan, context: JobContext, trial: Trial) -> Iterator[str] | None:
-    """Return the lines of the log of a training, or None if its path is unknown.
+def read_training_log(wml: WmlClient, path: str) -> Iterator[str]:
+    """Return the lines of the log of a training.
 
     Raises:
         WatsonError: If it does not exist, or the cluster refuses.
     """
-    if trial.log is None:
-        return None
-    content = connect(plan, context).read(trial.log)
+    content = wml.read(path)
     if content is None:
-        raise WatsonError(f"the cluster has no log {trial.log} yet")
+        raise WatsonError(f"the cluster has no log {path} yet")
     return iter(content.decode("utf-8", "replace").splitlines())

@@ -19,11 +19,9 @@ from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.launcher_contract import FAILURE, METRIC_LIST, METRIC_LOG
 from cloudtune_watson.layout import DEFINITION, JOB, JOB_TAG, RUN_TAG
 from cloudtune_watson.run_jobs import RunJobs, end_job
-from cloudtune_watson.uploads import copy_inputs
 from cloudtune_watson.wml import metrics
 from cloudtune_watson.wml.client import WmlClient
 from cloudtune_watson.wml.request import training_command
-from cloudtune_watson.wml.uploads import ensure_definition
 
 
 @dataclass
@@ -38,16 +36,6 @@ class _Progress:
     failure: str = ""
     remark: str = ""
     """Why its metrics file is not read, if so."""
-
-
-def training_jobs(wml: WmlClient, plan: Plan, context: JobContext) -> WatsonJobs:
-    """Return the trainings of a run, whose code and inputs are stored by the first one."""
-
-    def define() -> str:
-        copy_inputs(plan, context)
-        return ensure_definition(wml, plan, context)
-
-    return WatsonJobs(wml, plan, context, define)
 
 
 class WatsonJobs(RunJobs):

@@ -8,24 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cloudtune.provider import JobContext, Plan
+from cloudtune.provider import JobContext
 from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, StoredFile, TrialFiles, local_files
 from cloudtune.results import Trial
-from cloudtune_watson.wml.client import connect
+from cloudtune_watson.wml.client import WmlClient
 
 _FOLDERS = {"model": OUTPUT, "checkpoint": CHECKPOINT}
 _OTHER = "other"
 
 
-def trial_files(plan: Plan, context: JobContext, trial: Trial) -> TrialFiles:
+def trial_files(wml: WmlClient, trial: Trial) -> TrialFiles:
     """Return the files of a trial.
 
     Raises:
         WatsonError: If the cluster cannot be called, or refuses.
     """
-    if plan.facts.emulated and context.emulator is None:
-        return _emulated_files(context, trial)
-    wml = connect(plan, context)
     folder = (trial.artifacts or "").split("/assets/", maxsplit=1)[-1].strip("/")
     if not folder:
         return local_files({}, "outputs and checkpoints: the training has no folder of results")
@@ -36,7 +33,7 @@ def trial_files(plan: Plan, context: JobContext, trial: Trial) -> TrialFiles:
     return TrialFiles(wml.stream, dict(_place(files.items())))
 
 
-def _emulated_files(context: JobContext, trial: Trial) -> TrialFiles:
+def emulated_files(context: JobContext, trial: Trial) -> TrialFiles:
     """Return the files of a trial whose emulator has ended, on its volume."""
     volume = context.emulator_folder / "volume"
     found = local_files({"": volume / (trial.artifacts or "").strip("/")})

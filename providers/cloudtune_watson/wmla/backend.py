@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from cloudtune.provider import Facts, Plan, describe_source
+from cloudtune.provider import (
+    Check,
+    Facts,
+    JobClient,
+    JobContext,
+    JobDescription,
+    Plan,
+    describe_source,
+)
 from cloudtune.provider.account import Policy
+from cloudtune.provider.trial_files import CHECKPOINT, OUTPUT, TrialFiles, local_files
+from cloudtune.results import Trial
+from cloudtune_watson.auth import cluster_facts, connect
 from cloudtune_watson.backend import Backend
 from cloudtune_watson.layout import archive_name
 from cloudtune_watson.policy import describe_calls
@@ -15,6 +27,13 @@ from cloudtune_watson.wmla.request import tuning_job
 from cloudtune_watson.wmla.rights import CALLS
 from cloudtune_watson.wmla.rules import tuning_rules, version_rules
 
+if TYPE_CHECKING:
+    from cloudtune_watson.wmla.client import WmlaClient
+
+_ON_CLUSTER = (
+    "outputs and checkpoints: they are in the folder of the search on the volume of WML "
+    "Accelerator, and IBM documents no call that reads it"
+)
 _PLAN = "depends on WML Accelerator's resource plan"
 
 
@@ -43,8 +62,42 @@ def _policy(plan: Plan) -> Policy:
     return Policy(title, describe_calls(CALLS))
 
 
+def _client(plan: Plan, context: JobContext) -> WmlaClient:
+    from cloudtune_watson.wmla.client import WmlaClient
+
+    return WmlaClient(connect(plan, context), cluster_facts(plan, context))
+
+
+def _check_account(plan: Plan, context: JobContext) -> Iterator[Check]:
+    from cloudtune_watson.wmla.account import check_account
+
+    return check_account(connect(plan, context), plan, cluster_facts(plan, context))
+
+
+def _read_log(plan: Plan, context: JobContext, trial: Trial) -> Iterator[str]:
+    return iter(_client(plan, context).log(trial.id).splitlines())
+
+
+def _trial_files(plan: Plan, context: JobContext, trial: Trial) -> TrialFiles:
+    results = context.emulator_folder / "volume" / "batchworkdir" / trial.id
+    if not plan.facts.emulated:
+        return local_files({}, _ON_CLUSTER)
+    return local_files({OUTPUT: results / "model", CHECKPOINT: results / "checkpoint"})
+
+
+def _tuning_client(plan: Plan, context: JobContext) -> JobClient:
+    from cloudtune_watson.wmla.tuning_client import TuningClient
+
+    return TuningClient(_client(plan, context), plan, context)
+
+
+def _describe_job(job: str, plan: Plan, context: JobContext) -> JobDescription:
+    from cloudtune_watson.wmla.job_description import describe_job
+
+    return describe_job(_client(plan, context), job)
+
+
 SEARCHES = Backend(
-    folder="cloudtune_watson.wmla",
     required=("url", "version", "username", "exec_start"),
     only_standalone=frozenset({"instance_group"}),
     settings=frozenset(("sign_in_url", "exec_start", "worker_devices", "instance_group")),
@@ -58,4 +111,9 @@ SEARCHES = Backend(
     request=tuning_job,
     outline=_outline,
     policy=_policy,
+    check_account=_check_account,
+    read_log=_read_log,
+    trial_files=_trial_files,
+    client=_tuning_client,
+    describe_job=_describe_job,
 )

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from cloudtune.provider import JobContext, Json, Plan
+from cloudtune.provider import Json
 from cloudtune.provider.answers import Fields, problem
-from cloudtune_watson import auth
+from cloudtune_watson.auth import cluster_headers
 from cloudtune_watson.errors import WatsonError
 from cloudtune_watson.http import ServiceClient
 from cloudtune_watson.wmla.native.names import LATEST
@@ -27,11 +27,6 @@ NEEDED: Fields = {
     **{f"experiments[]?.{name}?": _NUMBER for name in ("metricVal", "maxiteration")},
 }
 """The fields of a search that its readers need."""
-
-
-def connect(plan: Plan, context: JobContext) -> WmlaClient:
-    """Return a client of a job's service, without sending a request; raises as `auth.connect`."""
-    return WmlaClient(auth.connect(plan, context), auth.cluster_facts(plan, context))
 
 
 class WmlaClient(ServiceClient[dict[str, str]]):
@@ -94,4 +89,4 @@ class WmlaClient(ServiceClient[dict[str, str]]):
 
     def create_session(self) -> dict[str, str]:
         """Return the headers that sign in."""
-        return auth.cluster_headers(self.http, self.facts)
+        return cluster_headers(self.http, self.facts)
