@@ -15,6 +15,7 @@ from cloudtune.comparison.rankings import Question
 from cloudtune.provider.rehearsal import Rehearsal
 from cloudtune.results.aggregate import equal_results, limit_changes
 from cloudtune.results.model import StudyResult, job_state
+from cloudtune.study.quantities import format_list
 
 _ALL: tuple[Question, ...] = ("best", "first", "cheapest")
 _MAX_PATHS = 6
@@ -93,8 +94,7 @@ def _different_studies(groups: Sequence[Group]) -> Iterator[Caveat]:
         if other.study == first.study:
             continue
         paths = study_differences(first.jobs[0].study, other.jobs[0].study)
-        more = f" and {len(paths) - _MAX_PATHS} more" if len(paths) > _MAX_PATHS else ""
-        fields = ", ".join(paths[:_MAX_PATHS]) + more
+        fields = format_list(paths, _MAX_PATHS)
         yield Caveat(_ALL, f"{other.label} and {first.label} ran studies that differ in {fields}")
 
 

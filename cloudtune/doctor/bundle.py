@@ -12,7 +12,7 @@ from cloudtune.doctor.source import shown_path
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.settings import CloudSettings
 from cloudtune.provider.source_size import format_folders, largest_folders
-from cloudtune.study.quantities import format_bytes, format_count
+from cloudtune.study.quantities import format_bytes, format_count, format_list
 
 _LARGE = 50_000_000
 """A source of at least so many bytes probably contains more than code."""
@@ -74,8 +74,7 @@ def _summary(plan: Plan, sizes: Mapping[str, int]) -> Check:
         message += f", to the bucket {bucket}"
     ignored = _ignored_files(plan)
     if ignored:
-        more = f" and {len(ignored) - 1} more" if ignored[1:] else ""
-        message += f", without {ignored[0]}{more} (ignored)"
+        message += f", without {format_list(ignored, 1)} (ignored)"
     return Check(severity="ok", area="bundle", id="bundle", message=message)
 
 

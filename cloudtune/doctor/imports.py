@@ -17,6 +17,7 @@ from cloudtune.errors import UsageError
 from cloudtune.provider import registry
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.settings import CloudSettings
+from cloudtune.study.quantities import format_list
 
 _FRAMEWORKS: Mapping[str, Collection[str]] = {
     r"scikit-learn|sklearn": ("sklearn", "numpy", "scipy", "joblib", "pandas"),
@@ -53,7 +54,6 @@ def check_imports(plan: Plan) -> Iterator[Check]:
         return
     file, line = next(iter(missing.values()))
     names = sorted(missing)
-    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
     requirements = plan.study.trial.requirements
     where = f"{requirements} does not list" if requirements else "no requirements file lists"
     packages = " ".join(sorted(package_of(module) for module in names))
@@ -64,7 +64,7 @@ def check_imports(plan: Plan) -> Iterator[Check]:
         path="" if file else "trial.requirements",
         file=file,
         line=line,
-        message=f"imports {', '.join(names[:_MAX_SHOWN])}{more}, which {where}; the image may lack "
+        message=f"imports {format_list(names, _MAX_SHOWN)}, which {where}; the image may lack "
         "them" if len(names) > 1 else f"imports {names[0]}, which {where}; the image may lack it",
         fix=f"add to {requirements or 'a file, and name it in trial.requirements'}:",
         command="\n".join(packages.split()),

@@ -23,7 +23,7 @@ from cloudtune.doctor.corrections import single_metric, whole_number
 from cloudtune.doctor.probe import Start
 from cloudtune.doctor.trials import Trials
 from cloudtune.results.failure import sample_lines
-from cloudtune.study.quantities import format_count
+from cloudtune.study.quantities import format_count, format_list
 from cloudtune.study.schema import Objective
 from cloudtune.study.study import Study
 from cloudtune.study.suggestions import did_you_mean
@@ -172,9 +172,8 @@ def check_expression(
     fix = "capture the whole number, with sign and exponent"
     if cut:
         parts = list(dict.fromkeys(f"{each.text} of {each.number}" for each in cut))
-        shown = ", ".join(parts[:_MAX_SHOWN])
-        more = f" and {len(parts) - _MAX_SHOWN} more" if len(parts) > _MAX_SHOWN else ""
-        message = f"{quoted} reads only a part of the number: {shown}{more}"
+        shown = format_list(parts, _MAX_SHOWN)
+        message = f"{quoted} reads only a part of the number: {shown}"
         yield _expression_check("metric-cut", path, message, fix, correction=whole)
     elif missed:
         message = (

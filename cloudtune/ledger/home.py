@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
+from cloudtune.study.quantities import format_list
 
 EMULATOR_FOLDER = "emulator"
 """The folder with an emulator's state, in the folder of its job."""
@@ -156,9 +157,8 @@ def no_runs_message(folder: Path, ledger: Path) -> str:
     problem, effect = "is missing", "starts a new one"
     if ledger.exists():
         problem, effect = "is empty", "uses it as it is"
-    more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
     return (
         f"the ledger {ledger} {problem}, but there are folders of runs "
-        f"({', '.join(folders[:3])}{more}); restore the ledger from a backup, or `cloudtune run "
+        f"({format_list(folders, 3)}); restore the ledger from a backup, or `cloudtune run "
         f"STUDY` {effect}"
     )

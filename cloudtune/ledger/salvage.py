@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cloudtune.ledger.checksums import Tally
 from cloudtune.results.events import FINAL_STATES, Ended, Event, Started
-from cloudtune.study.quantities import format_count
+from cloudtune.study.quantities import format_count, format_list
 
 _MAX_SHOWN = 5
 """Trial numbers that a message lists."""
@@ -86,7 +86,5 @@ def _is_closed(trial: Sequence[Event], seqs: Sequence[int], gaps: Sequence[int])
 
 
 def _list_trials(numbers: set[int]) -> str:
-    shown = ", ".join(map(str, sorted(numbers)[:_MAX_SHOWN]))
-    more = len(numbers) - _MAX_SHOWN
     plural = "s" if len(numbers) > 1 else ""
-    return f"trial{plural} {shown}{f' and {more} more' if more > 0 else ''}"
+    return f"trial{plural} {format_list([*map(str, sorted(numbers))], _MAX_SHOWN)}"

@@ -16,7 +16,7 @@ from cloudtune.provider.rehearsal import Rehearsal, find_engine
 from cloudtune.provider.settings import CloudSettings, ProviderSettings
 from cloudtune.provider.source_size import format_folders
 from cloudtune.study.own_metrics import own_metric_path, own_metrics
-from cloudtune.study.quantities import format_bytes, format_count
+from cloudtune.study.quantities import format_bytes, format_count, format_list
 from cloudtune.study.schema import FromEnvironment, Limits, Mode
 from cloudtune.study.search_space import Space
 from cloudtune.study.strategies import STRATEGIES
@@ -302,9 +302,7 @@ def check_source(facts: Facts, *, leaves_machine: bool) -> Iterator[Finding | No
 
 def _check_credentials(facts: Facts, *, leaves_machine: bool) -> Finding | Note:
     first, *others = facts.credentials
-    shown = ", ".join(facts.credentials[:_SHOWN_CREDENTIALS])
-    more = len(facts.credentials) - _SHOWN_CREDENTIALS
-    files = f"{shown} and {more} more" if more > 0 else shown
+    files = format_list(facts.credentials, _SHOWN_CREDENTIALS)
     look = "look like credentials" if others else "looks like a credential"
     advice = f"exclude {'them' if others else 'it'} in {IGNORE_FILE}, or, if trials need "
     advice += f"{'them, list each' if others else 'it, list it'} there with `!`, as in `!{first}`"

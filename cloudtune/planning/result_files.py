@@ -17,6 +17,7 @@ from cloudtune.diagnostics import Problem
 from cloudtune.errors import StudyError
 from cloudtune.planning.table_rows import Row, TrialKey, read_rows, trial_key
 from cloudtune.provider.facts import Parent
+from cloudtune.results.dataframes import TRIAL_COLUMNS
 from cloudtune.results.events import MEASURED_STATES, TrialState
 from cloudtune.results.objective import constrained_metrics, objective_values
 from cloudtune.study.constraints import outcome_constraints, outcome_margins
@@ -33,26 +34,10 @@ from cloudtune.study.search_space import Space, Value, format_value, is_same_val
 from cloudtune.study.study import Study
 from cloudtune.study.suggestions import did_you_mean
 
-_OWN = frozenset(
-    {
-        *("run", "provider", "emulated", "id", "number", "state", "word", "created", "started"),
-        *("broken", "ended", "seconds", "waited", "billed_seconds", "billed_at_least", "machine"),
-        *(
-            "resource",
-            "seed",
-            "replaces",
-            "retries",
-            "proposal",
-            "why",
-            "exit_code",
-            "reason",
-            "log",
-            "artifacts",
-            "cost",
-        ),
-        *("currency", "measurements", "log_tail"),
-    }
-)
+_OWN = {
+    *TRIAL_COLUMNS,
+    *("run", "provider", "emulated", "broken", "cost", "currency", "measurements", "log_tail"),
+}
 """The columns of cloudtune's tables that say nothing to a search."""
 _UNFINISHED = {*get_args(TrialState)} - MEASURED_STATES
 _UNFINISHED_ELSEWHERE = {"fail", "pruned", "running", "waiting", "error", "pending", "killed"}

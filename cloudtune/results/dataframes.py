@@ -11,6 +11,14 @@ from cloudtune.errors import import_extra
 from cloudtune.results.model import StudyResult, Trial, to_datetime
 from cloudtune.study.search_space import format_value
 
+_TIMES = ("created", "started", "ended")
+TRIAL_COLUMNS = (
+    *("id", "number", "state", "word", *_TIMES, "seconds"),
+    *("waited", "billed_seconds", "billed_at_least", "machine", "resource", "seed", "replaces"),
+    *("retries", "proposal", "why", "exit_code", "reason", "log", "artifacts"),
+)
+"""The fields of a trial that are columns as they are."""
+
 
 def trial_rows(
     result: StudyResult, trials: Iterable[Trial] | None = None
@@ -28,7 +36,7 @@ def trial_rows(
             "provider": result.provider,
             "emulated": result.emulated,
         }
-        for name in _FLAT:
+        for name in TRIAL_COLUMNS:
             value = getattr(trial, name)
             if value is not None and value != "":
                 row[name] = value
@@ -113,23 +121,3 @@ def _column(values: Sequence[Any]) -> Sequence[Any]:
     if types == {int, float}:
         return [None if value is None else float(value) for value in values]
     return [None if value is None else format_value(value) for value in values]
-
-
-_TIMES = ("created", "started", "ended")
-_FLAT = (
-    *("id", "number", "state", "word", *_TIMES, "seconds"),
-    *("waited", "billed_seconds", "billed_at_least"),
-    *(
-        "machine",
-        "resource",
-        "seed",
-        "replaces",
-        "retries",
-        "proposal",
-        "why",
-        "exit_code",
-        "reason",
-        "log",
-        "artifacts",
-    ),
-)

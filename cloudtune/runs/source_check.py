@@ -9,6 +9,7 @@ from pathlib import Path
 from cloudtune.bundle.files import fingerprint
 from cloudtune.errors import UsageError
 from cloudtune.ledger.records import JobRecord, RunRecord
+from cloudtune.study.quantities import format_list
 
 _MAX_NAMED = 5
 """Files that a message names."""
@@ -60,7 +61,6 @@ def _describe_changes(folder: Path, names: list[str], created: float) -> str:
     if not folder.is_dir():
         return f"{folder} is missing"
     newer = [name for name in names if (folder / name).lstat().st_mtime > created]
-    more = f" and {len(newer) - _MAX_NAMED} more" if len(newer) > _MAX_NAMED else ""
     if newer:
-        return f"{', '.join(newer[:_MAX_NAMED])}{more} changed in {folder}"
+        return f"{format_list(newer, _MAX_NAMED)} changed in {folder}"
     return f"files are missing from {folder}, were replaced by older ones, or have another mode"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from datetime import timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -29,6 +30,16 @@ class Money(NamedTuple):
 
     def __str__(self) -> str:
         return f"{Decimal(repr(self.amount)).normalize():f} {self.currency}"
+
+
+def format_list(names: Collection[str], most: int) -> str:
+    """Return the first names, and how many more there are.
+
+    >>> format_list(["a", "b", "c", "d"], 2)
+    'a, b and 2 more'
+    """
+    shown = ", ".join([*names][:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def format_count(count: int, noun: str) -> str:

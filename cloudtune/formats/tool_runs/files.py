@@ -49,7 +49,7 @@ class RunFolder:
                 path = path.resolve(strict=True)
                 if not path.is_relative_to(self.path.resolve()):
                     raise UnreadableFileError(f"{'/'.join(names)} leads out of the folder")
-            return open_file(path)
+            return open_regular(path)
         except (OSError, ValueError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UnreadableFileError(f"{path} cannot be read: {reason}") from error
@@ -104,15 +104,6 @@ def is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def open_file(path: Path) -> BinaryIO:
-    """Return a regular file, opened for reading.
-
-    Raises:
-        OSError: If it is missing, or a device or a pipe, which could block.
-    """
-    return open_regular(path)
-
-
 def read_file(path: Path) -> str:
     """Return the text of a file that the user names; invalid bytes become question marks.
 
@@ -120,7 +111,7 @@ def read_file(path: Path) -> str:
         UnreadableFileError: If it cannot be read, or is too large.
     """
     try:
-        with open_file(path) as file:
+        with open_regular(path) as file:
             return _read(file, path.name, MAX_BYTES)
     except OSError as error:
         raise UnreadableFileError(f"{path} cannot be read: {error.strerror or error}") from error

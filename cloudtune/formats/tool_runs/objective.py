@@ -8,6 +8,7 @@ from typing import Any
 
 from cloudtune.errors import UsageError
 from cloudtune.formats.run_reader import RunChoice
+from cloudtune.study.quantities import format_list
 from cloudtune.study.schema import Goal
 from cloudtune.study.suggestions import did_you_mean
 
@@ -97,8 +98,4 @@ def _objective(metric: str, goal: Goal | None, tool: str) -> Json:
 
 
 def _known(metrics: Collection[str]) -> str:
-    if not metrics:
-        return ""
-    names = sorted(metrics)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f" Metrics: {', '.join(names[:_SHOWN])}{more}"
+    return f" Metrics: {format_list(sorted(metrics), _SHOWN)}" if metrics else ""

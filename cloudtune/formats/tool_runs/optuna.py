@@ -42,7 +42,7 @@ from cloudtune.formats.values import choice as choice_of
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement, Trial
 from cloudtune.study.constraints import quote_name
-from cloudtune.study.quantities import format_count
+from cloudtune.study.quantities import format_count, format_list
 from cloudtune.study.search_space import Value
 from cloudtune.study.validation.values import comparison_key
 from cloudtune.study.yaml_reader import is_list, is_map
@@ -141,9 +141,7 @@ class _Reading:
             self._findings.append(Note("trials", text))
         self._findings += _infinite(trials)
         if attributes:
-            unnamed = len(attributes) - _MAX_NAMED
-            names = ", ".join([*map(repr, attributes)][:_MAX_NAMED])
-            names += f" and {unnamed} more" if unnamed > 0 else ""
+            names = format_list([*map(repr, attributes)], _MAX_NAMED)
             reason = f"the user attributes {names}: results have only metrics, as numbers"
             self._findings.append(Finding("dropped", "trials", reason))
         for name, having in [*constrained.items()]:

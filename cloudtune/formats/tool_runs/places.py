@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cloudtune.errors import UsageError
 from cloudtune.formats.tool_runs.files import is_folder
+from cloudtune.study.quantities import format_list
 from cloudtune.study.suggestions import did_you_mean
 
 _SHOWN = 10
@@ -40,8 +41,7 @@ def choose_name(name: str | None, known: Collection[str], nothing: str) -> str:
     if not known:
         raise UsageError(nothing)
     names = list(known)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    listed = f"{', '.join(names[:_SHOWN])}{more}"
+    listed = format_list(names, _SHOWN)
     if name is None:
         if len(names) == 1:
             return names[0]

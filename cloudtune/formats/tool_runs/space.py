@@ -18,6 +18,7 @@ from cloudtune.formats.tool_runs.values import (
     to_value,
 )
 from cloudtune.formats.values import choice
+from cloudtune.study.quantities import format_list
 from cloudtune.study.search_space import Value, format_value
 from cloudtune.study.validation.values import comparison_key, fits_64_bits
 
@@ -26,6 +27,8 @@ _MAX_CHOICES = 1_000
 _MAX_LISTED = 10
 """Different numbers that are taken for a list; more are a range."""
 _MAX_PARAMETERS = 2_000
+_SHOWN = 5
+"""Names in a message."""
 
 
 @dataclass
@@ -182,24 +185,25 @@ class ObservedSpace:
             )
             yield Finding("approximated", DERIVED, reason)
         if conditional := [name for name, each in parameters.items() if "when" in each]:
-            text = f"conditions inferred from the trials that have {_list(conditional)}"
-            yield Note("parameters", text)
+            names = format_list(conditional, _SHOWN)
+            yield Note("parameters", f"conditions inferred from the trials that have {names}")
         if unexplained:
             reason = (
-                f"some trials lack {_list(unexplained)}, and no other parameter explains it: warm "
-                "starts use only trials with all parameters"
+                f"some trials lack {format_list(unexplained, _SHOWN)}, and no other parameter "
+                "explains it: warm starts use only trials with all parameters"
             )
             yield Finding("approximated", f"parameters.{unexplained[0]}", reason)
         if self._as_text:
-            reason = f"values of {_list([*self._as_text])} that are lists or null became text"
+            names = format_list(self._as_text, _SHOWN)
+            reason = f"values of {names} that are lists or null became text"
             yield Finding("approximated", f"parameters.{next(iter(self._as_text))}", reason)
         if self._secret:
-            reason = f"{_list(list(self._secret))} left out: looks like a secret"
+            reason = f"{format_list(self._secret, _SHOWN)} left out: looks like a secret"
             yield Finding("dropped", "parameters", reason)
         if lost:
             reason = (
-                f"{_list(lost)} left out: text that differs in each trial or is too long, or "
-                "numbers that are not finite"
+                f"{format_list(lost, _SHOWN)} left out: text that differs in each trial or is too "
+                "long, or numbers that are not finite"
             )
             yield Finding("dropped", "parameters", reason)
 
@@ -255,8 +259,3 @@ def to_type(definition: Json, value: Value) -> Value:
     if kind == "float" or (kind == "discrete" and any(isinstance(each, float) for each in values)):
         return float(value)
     return int(value) if kind in {"int", "discrete"} and value == int(value) else value
-
-
-def _list(names: Sequence[str], count: int = 5) -> str:
-    more = len(names) - count
-    return ", ".join(names[:count]) + (f" and {more} more" if more > 0 else "")

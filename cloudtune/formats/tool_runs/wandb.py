@@ -16,7 +16,6 @@ from cloudtune.diagnostics import Finding, Note
 from cloudtune.errors import UsageError
 from cloudtune.formats.fields import Fields, Report
 from cloudtune.formats.run_reader import FinishedRun, RunChoice, RunReader
-from cloudtune.formats.tool_runs.files import open_file
 from cloudtune.formats.tool_runs.objective import StoredObjective, choose_objectives, to_goal
 from cloudtune.formats.tool_runs.places import choose_name
 from cloudtune.formats.tool_runs.rebuilt import TrialSource, rebuild_study
@@ -28,6 +27,7 @@ from cloudtune.formats.wandb import WandbFormat
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement, Trial
 from cloudtune.study.quantities import format_count
+from cloudtune.study.regular_files import open_regular
 from cloudtune.study.yaml_reader import is_map
 
 _STATES: Mapping[str, TrialState] = {
@@ -57,7 +57,7 @@ class WandbReader(RunReader):
         if path.suffix.lower() not in {".csv", ".json", ".jsonl"}:
             return False
         try:
-            with open_file(path) as file:
+            with open_regular(path) as file:
                 head = file.read(_HEAD).decode("utf-8", "replace")
         except OSError:
             return False
