@@ -199,7 +199,11 @@ def _study_names(studies: Sequence[Mapping[str, str]]) -> list[str]:
     chosen = [_LABEL] if labelled and _count_distinct(studies, [_LABEL]) > 1 else []
     while _count_distinct(studies, chosen) < len(studies):
         fields = sorted({path for study in studies for path in study} - {_LABEL, *chosen})
-        usable = [path for path in fields if _is_short(studies, path)]
+        usable = [
+            path
+            for path in fields
+            if all(len(study.get(path, "")) <= _MAX_VALUE for study in studies)
+        ]
         best = max(usable, key=lambda path: _suitability(studies, path, chosen), default=None)
         if best is None or _count_distinct(studies, [*chosen, best]) == _count_distinct(
             studies, chosen
@@ -222,10 +226,6 @@ def _describe_field(study: Mapping[str, str], path: str) -> str:
 
 def _count_distinct(studies: Sequence[Mapping[str, str]], paths: Sequence[str]) -> int:
     return len({tuple(study.get(path) for path in paths) for study in studies})
-
-
-def _is_short(studies: Sequence[Mapping[str, str]], path: str) -> bool:
-    return all(len(study.get(path, "")) <= _MAX_VALUE for study in studies)
 
 
 def _suitability(

@@ -70,7 +70,9 @@ def run_trials(probe: Probe, study: Study, seconds: float, suspects: list[str]) 
     low, high = point(space, 0.0), point(space, 1.0)
 
     def start(
-        number: int, parameters: Mapping[str, Value], stop_when: Callable[[Start], bool] = _never
+        number: int,
+        parameters: Mapping[str, Value],
+        stop_when: Callable[[Start], bool] = lambda _: False,
     ) -> Start:
         return probe.run(
             number, parameters, seconds, grace=grace, stop_when=stop_when, resource=resource
@@ -137,10 +139,6 @@ def _varied_names(
     """Return the parameters to vary one by one: with a single one, the corners differ in it."""
     names = [name for name in low if name in high and low[name] != high[name]]
     return [name for name in names if name not in others][:_MAX_VARIED] if len(names) > 1 else []
-
-
-def _never(_: Start) -> bool:
-    return False
 
 
 def _stop_point(first: Start) -> Callable[[Start], bool]:

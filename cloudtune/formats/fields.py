@@ -116,7 +116,7 @@ class Fields:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return str(value)
         if value is not None and not isinstance(value, str):
-            self._mistake(key, "must be a string")
+            self.mistake(key, "must be a string")
             return None
         return value
 
@@ -125,7 +125,7 @@ class Fields:
         value = self.take(key)
         number = parse_number(value)
         if value is not None and number is None:
-            self._mistake(key, f"must be a number, not {value!r}")
+            self.mistake(key, f"must be a number, not {value!r}")
             return None
         return number
 
@@ -134,7 +134,7 @@ class Fields:
         value = self._data.get(key)
         number = self.number(key)
         if number is not None and number != int(number):
-            self._mistake(key, f"must be an integer, not {value!r}")
+            self.mistake(key, f"must be an integer, not {value!r}")
             return None
         return None if number is None else int(number)
 
@@ -142,7 +142,7 @@ class Fields:
         """Take a time, a number of units of so many seconds, as a study writes it."""
         number = self.number(key)
         if number is not None and not 0 < number < _LONGEST:
-            self._mistake(key, f"must be a time above 0, not {number}")
+            self.mistake(key, f"must be a time above 0, not {number}")
             return None
         return None if number is None else format_duration(number * unit)
 
@@ -152,7 +152,7 @@ class Fields:
         if isinstance(value, str) and value.lower() in {"true", "false"}:
             return value.lower() == "true"
         if value is not None and not isinstance(value, bool):
-            self._mistake(key, "must be true or false")
+            self.mistake(key, "must be true or false")
             return None
         return value
 
@@ -160,7 +160,7 @@ class Fields:
         """Take a value that is neither a map nor a list, such as a name of an enum."""
         value = self.take(key)
         if is_map(value) or is_list(value):
-            self._mistake(key, "must be a single value")
+            self.mistake(key, "must be a single value")
             return None
         word: str | int | float | bool | None = value
         return word
@@ -169,7 +169,7 @@ class Fields:
         """Take a map whose keys are the user's, empty if it is absent."""
         value = self.take(key)
         if value is not None and not is_map(value):
-            self._mistake(key, "must be a map")
+            self.mistake(key, "must be a map")
             return {}
         return dict(value or {})
 
@@ -179,7 +179,7 @@ class Fields:
         if value is None:
             return []
         if not is_list(value):
-            self._mistake(key, "must be a list")
+            self.mistake(key, "must be a list")
             return []
         return value
 
@@ -187,7 +187,7 @@ class Fields:
         """Take a list of strings, empty if it is absent."""
         values = self.items(key)
         if not all(isinstance(value, str) for value in values):
-            self._mistake(key, "must be a list of strings")
+            self.mistake(key, "must be a list of strings")
             return []
         return values
 
@@ -196,7 +196,7 @@ class Fields:
         if key not in self._maps:
             value = self.take(key)
             if value is not None and not is_map(value):
-                self._mistake(key, "must be a map")
+                self.mistake(key, "must be a map")
                 value = None
             self._maps[key] = Fields(value or {}, self.report, self.at(key))
         return self._maps[key]
@@ -271,9 +271,6 @@ class Fields:
         if key not in self.original and (other := self._other_spelling(key)):
             hint = f"the file has {other}"
         self.report.mistake(self.at(key), message, hint)
-
-    def _mistake(self, key: str, message: str) -> None:
-        self.mistake(key, message)
 
     def _other_spelling(self, key: str) -> str:
         plain = _plain(key)

@@ -140,21 +140,19 @@ def take_quantized(
     return quantized.parameter
 
 
-def take_spaced(
-    fields: Fields, bounds: tuple[float, float], step: float, *, key: str = "q"
-) -> Json | None:
+def take_spaced(fields: Fields, bounds: tuple[float, float], step: float) -> Json | None:
     """Return the parameter with the values from the lower bound on, below the upper one.
 
-    The definition, from which all keys are taken, stays in the rest. `key` is that of the step.
+    The definition, from which all keys are taken, stays in the rest. The step is its ``q``.
     """
     if step <= 0 or bounds[0] >= bounds[1]:
-        fields.mistake(key, f"no values from {bounds[0]} to below {bounds[1]} in steps of {step}")
+        fields.mistake("q", f"no values from {bounds[0]} to below {bounds[1]} in steps of {step}")
         return None
     low, high, unit = (Decimal(repr(number)) for number in (*bounds, step))
     count = int(((high - low) / unit).to_integral_value(ROUND_CEILING))
     last = _number(low + (count - 1) * unit)
     keep_whole(fields)
-    fields.note(key, f"in a grid, the values start at {bounds[0]} and end at {last}")
+    fields.note("q", f"in a grid, the values start at {bounds[0]} and end at {last}")
     is_int = all(isinstance(each, int) for each in (_number(low), _number(unit)))
     low_number = _number(low)
     spacing = {"step": _number(unit)} if count > 1 else {}

@@ -152,7 +152,7 @@ class _Table:
                 kinds = self._study.parameters[name]
                 is_text = isinstance(kinds[0], _NUMERIC) and self._is_text(raw)
                 if not _is_empty(raw) and (
-                    is_text or not any(_may_be(each, raw) for each in kinds)
+                    is_text or not any(_convert(each, raw) is not None for each in kinds)
                 ):
                     kind = kinds[0].type
                     yield f"row {row.number}, column {column}: {raw!r} is not a value of a {kind}"
@@ -331,11 +331,6 @@ def _to_number(raw: Any) -> float | None:
         return float(raw)
     except OverflowError:
         return None
-
-
-def _may_be(parameter: Parameter, raw: Any) -> bool:
-    """Return whether a cell has the type of a parameter, whatever its value."""
-    return _convert(parameter, raw) is not None
 
 
 def _convert(parameter: Parameter, raw: Any) -> Value | None:

@@ -21,21 +21,17 @@ def local_names(names: Iterable[str]) -> dict[str, str]:
     folders = {
         folder.casefold()
         for name in files
-        for folder in _parents("/".join(map(_part, _split(name))))
+        for folder in _parents("/".join(map(_part, name.split("/"))))
     }
     paths: dict[str, str] = {}
     taken: set[str] = set()
     for name in files:
-        path = "/".join(map(_part, _split(name)))
+        path = "/".join(map(_part, name.split("/")))
         if path.casefold() in folders | taken:
             path += f"%{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
         taken.add(path.casefold())
         paths[name] = path
     return paths
-
-
-def _split(name: str) -> list[str]:
-    return name.split("/")
 
 
 def _parents(path: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, StrictStr
@@ -175,6 +175,13 @@ class StudyFields(Model):
     def item_path(self, path: str, index: int, count: int) -> str:
         """Return the path of one of ``count`` items of a field that accepts a value or a list."""
         return f"{path}.{index}" if count > 1 or self.is_list(path) else path
+
+    def definitions(self) -> Iterator[tuple[str, str, Parameter]]:
+        """Yield the path, the name and the content of each definition of a parameter."""
+        for name, definitions in self.parameters.items():
+            for number, parameter in enumerate(definitions):
+                path = self.item_path(f"parameters.{name}", number, len(definitions))
+                yield path, name, parameter
 
     @property
     def file(self) -> str | None:

@@ -22,10 +22,10 @@ def own_metrics(study: StudyFields) -> tuple[str, ...]:
 
 def own_metric_path(study: StudyFields, name: str) -> str:
     """Return the path of the field that uses one of cloudtune's own metrics."""
-    from cloudtune.study.constraints import outcome_constraints
+    from cloudtune.study.constraints import constraint_path, outcome_constraints
 
     for index, objective in enumerate(study.objectives):
         if objective.metric == name:
             return f"{study.objective_path(index)}.metric"
     index = next(each.index for each in outcome_constraints(study) if name in each.metrics)
-    return study.item_path("constraints", index, len(study.constraints))
+    return constraint_path(study, index)

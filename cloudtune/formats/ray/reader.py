@@ -184,7 +184,7 @@ class TunerReader(DocumentReader):
             arguments.put("max_t", max_t)
         end = default["max_t"] if max_t is None else max_t
         arguments.approximate("max_t", f"kept for Ray: elsewhere, no trial ends at {end:g}")
-        self._keep_name("scheduler")
+        self._keep_scheduler()
         self._time(arguments, ITERATION)
         self._data["early_stopping"] = stopping
 
@@ -195,7 +195,7 @@ class TunerReader(DocumentReader):
         if arguments.peek("time_attr") == ITERATION and "grace_period" in arguments:
             grace = arguments.number("grace_period")
             stopping["min_step"] = self._whole(arguments, "grace_period", grace or 0)
-        self._keep_name("scheduler")
+        self._keep_scheduler()
         self._time(arguments, "time_total_s")
         self._data["early_stopping"] = stopping
 
@@ -211,7 +211,7 @@ class TunerReader(DocumentReader):
             self._tune.approximate(
                 "search_alg", f"elsewhere, hyperband instead of {before['name']}"
             )
-        self._keep_name("scheduler")
+        self._keep_scheduler()
         self._time(arguments, ITERATION)
         self._data["strategy"] = strategy | {k: v for k, v in before.items() if k == "seed"}
 
@@ -223,14 +223,14 @@ class TunerReader(DocumentReader):
             arguments.approximate(key, f"elsewhere, {whole}: a study has only whole numbers")
         return whole
 
-    def _keep_name(self, key: str) -> None:
+    def _keep_scheduler(self) -> None:
         """Keep the name of a scheduler, so that an export uses the same one."""
-        value = self._tune.original[key]
+        value = self._tune.original["scheduler"]
         if isinstance(value, str):
-            self._tune.put(key, value)
+            self._tune.put("scheduler", value)
         else:
             (name,) = value
-            self._tune.map(key).map(name).is_marker = True
+            self._tune.map("scheduler").map(name).is_marker = True
 
     def _time(self, arguments: Fields, default: str) -> None:
         attribute = arguments.peek("time_attr") or default

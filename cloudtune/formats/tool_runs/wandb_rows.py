@@ -91,7 +91,7 @@ def open_export(path: Path, parameters: Sequence[str]) -> Export:
         layout = _Layout(text, parameters, path)
         return Export(layout.rows)
     lines = text.splitlines()
-    if len(lines) > 1 and _is_object(lines[0]):
+    if len(lines) > 1 and is_map(_parse_line(lines[0])):
         return Export(lambda: _parse_rows(map(_parse_line, lines)))
     if len(text) > MAX_DOCUMENT:
         raise UnreadableFileError(f"{path.name} is too large for one JSON object; export a list")
@@ -100,10 +100,6 @@ def open_export(path: Path, parameters: Sequence[str]) -> Export:
     if runs is None:
         raise UsageError(f"{path} has no list of runs with config and summary")
     return Export(lambda: _parse_rows(iter(runs)), _find_sweep(data))
-
-
-def _is_object(line: str) -> bool:
-    return is_map(_parse_line(line))
 
 
 def _parse_line(line: str) -> Any:

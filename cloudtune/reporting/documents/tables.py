@@ -80,7 +80,7 @@ def runs_table(comparison: Comparison) -> Table:
             format_trial_counts(run),
             format_time(run.seconds) + _idle_time(run),
             format_run_cost(group, run),
-            *((_shorten(run.reason),) if any_reason else ()),
+            *((shorten(run.reason, _MAX_REASON, placeholder="…"),) if any_reason else ()),
         )
         for group in comparison.groups
         for run in group.runs
@@ -92,10 +92,6 @@ def runs_table(comparison: Comparison) -> Table:
     any_idle = any(_idle_time(run) for group in comparison.groups for run in group.runs)
     note = "No process ran the job during idle time; durations include it." if any_idle else ""
     return Table("runs", "Runs", note, columns, rows)
-
-
-def _shorten(reason: str) -> str:
-    return shorten(reason, _MAX_REASON, placeholder="\N{HORIZONTAL ELLIPSIS}")
 
 
 def _idle_time(run: RunSummary) -> str:
@@ -271,7 +267,10 @@ def time_table(comparison: Comparison) -> Table:
         ("trials at a time", *parallel),
         ("duration of the trials", *(format_time(each.trials) for each in groups)),
         *(
-            (_phase_name(phase), *(_share(each.phases[phase], each.trials) for each in groups))
+            (
+                _PHASE_NAMES.get(phase, phase),
+                *(_share(each.phases[phase], each.trials) for each in groups),
+            )
             for phase in PHASES
             if any(each.phases[phase] for each in groups)
         ),
@@ -282,10 +281,6 @@ def time_table(comparison: Comparison) -> Table:
     )
     columns = ("time", *(each.label for each in groups))
     return Table("effort", "Where time went", note, columns, rows)
-
-
-def _phase_name(phase: str) -> str:
-    return _PHASE_NAMES.get(phase, phase)
 
 
 def _share(seconds: float, total: float) -> str:

@@ -171,16 +171,14 @@ def _check_hyperband(study: StudyFields, invalid_fields: frozenset[str]) -> Iter
 
 
 def _check_grid(study: StudyFields, invalid_fields: frozenset[str]) -> Iterator[Problem]:
-    for name, definitions in study.parameters.items():
+    for path, name, parameter in study.definitions():
         if f"parameters.{name}" in invalid_fields:
             continue
-        for number, parameter in enumerate(definitions):
-            if not isinstance(parameter, FloatParameter) or parameter.min > parameter.max:
-                continue
-            if parameter.step is None and count_values(parameter) is None:
-                path = study.item_path(f"parameters.{name}", number, len(definitions))
-                message = f"a grid needs a step for the float {name}"
-                yield Problem(path, message, "add a step, or list the values with type: discrete")
+        if not isinstance(parameter, FloatParameter) or parameter.min > parameter.max:
+            continue
+        if parameter.step is None and count_values(parameter) is None:
+            message = f"a grid needs a step for the float {name}"
+            yield Problem(path, message, "add a step, or list the values with type: discrete")
 
 
 def _check_early_stopping(study: StudyFields) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from cloudtune.diagnostics import Problem
 from cloudtune.launcher.values import part_name
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.map_values import MapValue
-from cloudtune.study.schema import CategoricalParameter, Parameter
+from cloudtune.study.schema import CategoricalParameter
 from cloudtune.study.validation.parameters import check_name
 
 
@@ -49,13 +49,8 @@ def _check_kinds(study: StudyFields, name: str) -> Iterator[Problem]:
 
 def _map_values(study: StudyFields) -> Iterator[tuple[str, str, MapValue]]:
     """Yield the name of the parameter, the path, and each value that is a map."""
-    for name, definitions in study.parameters.items():
-        for number, parameter in enumerate(definitions):
-            path = study.item_path(f"parameters.{name}", number, len(definitions))
-            for index, value in enumerate(_values(parameter)):
+    for path, name, parameter in study.definitions():
+        if isinstance(parameter, CategoricalParameter):
+            for index, value in enumerate(parameter.values):
                 if isinstance(value, MapValue):
                     yield name, f"{path}.values.{index}", value
-
-
-def _values(parameter: Parameter) -> list[bool | int | float | str]:
-    return parameter.values if isinstance(parameter, CategoricalParameter) else []

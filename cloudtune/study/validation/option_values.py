@@ -56,16 +56,14 @@ def note_option_values(study: StudyFields) -> Iterator[Note]:
 
 def _texts(study: StudyFields) -> Iterator[tuple[str, str, Value]]:
     """Yield the path, the name and the value of each text that trials get."""
-    for name, definitions in study.parameters.items():
-        for number, parameter in enumerate(definitions):
-            if isinstance(parameter, CategoricalParameter):
-                path = study.item_path(f"parameters.{name}", number, len(definitions))
-                for index, value in enumerate(parameter.values):
-                    if isinstance(value, MapValue):
-                        for key, part in value.parts.items():
-                            yield f"{path}.values.{index}.{key}", part_name(name, key), part
-                    else:
-                        yield f"{path}.values.{index}", name, value
+    for path, name, parameter in study.definitions():
+        if isinstance(parameter, CategoricalParameter):
+            for index, value in enumerate(parameter.values):
+                if isinstance(value, MapValue):
+                    for key, part in value.parts.items():
+                        yield f"{path}.values.{index}.{key}", part_name(name, key), part
+                else:
+                    yield f"{path}.values.{index}", name, value
     for name, value in study.constants.items():
         yield f"constants.{name}", name, value
     for number, trial in enumerate(study.initial_trials):

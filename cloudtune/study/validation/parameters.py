@@ -40,7 +40,7 @@ def check_parameters(study: StudyFields, invalid_fields: frozenset[str]) -> Iter
     """Yield the problems of the parameters, their conditions and the initial trials."""
     for name in study.parameters:
         yield from check_name(name, f"parameters.{name}", study)
-    for path, _, parameter in _definitions(study):
+    for path, _, parameter in study.definitions():
         yield from _check_definition(path, parameter)
     yield from _check_cycles(study)
     domains = {
@@ -77,12 +77,6 @@ def check_seed_argument(study: StudyFields) -> Iterator[Problem]:
             yield Problem(path, message, f"remove the {kind}: cloudtune sets the seed")
     if name == study.strategy.resource:
         yield Problem(path, f"{name} is also hyperband's resource", "rename one of them")
-
-
-def _definitions(study: StudyFields) -> Iterator[tuple[str, str, Parameter]]:
-    for name, definitions in study.parameters.items():
-        for number, parameter in enumerate(definitions):
-            yield study.item_path(f"parameters.{name}", number, len(definitions)), name, parameter
 
 
 def check_name(name: str, path: str, study: StudyFields) -> Iterator[Problem]:
@@ -165,13 +159,13 @@ def _check_increasing(path: str, parameter: DiscreteParameter) -> Iterator[Probl
 
 
 def _check_conditions(study: StudyFields, domains: Mapping[str, Domain]) -> Iterator[Problem]:
-    for path, name, parameter in _definitions(study):
+    for path, name, parameter in study.definitions():
         yield from check_when(study, domains, f"{path}.when", parameter.when or {}, name)
 
 
 def _check_cycles(study: StudyFields) -> Iterator[Problem]:
     parents: dict[str, dict[str, str]] = {name: {} for name in study.parameters}
-    for path, name, parameter in _definitions(study):
+    for path, name, parameter in study.definitions():
         parents[name] |= {p: path for p in parameter.when or {} if p in study.parameters}
     visited: set[str] = set()
     for start in parents:
