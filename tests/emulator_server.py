@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from tests.emulator_forks import ForkedEmulator
 
 
@@ -76,6 +78,23 @@ def starting(kind: Callable[..., S], folder: Path) -> Iterator[Callable[..., S]]
             return emulator
 
         yield start
+
+
+def emulator_fixtures(kind: Callable[..., S], name: str) -> tuple[Any, Any]:
+    """Return a fixture of an emulator that tests share, and one that starts the test's own."""
+
+    @pytest.fixture(scope="session")
+    def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S]:
+        """An emulator that several tests share; names of jobs differ."""
+        for start in starting(kind, tmp_path_factory.mktemp(name)):
+            yield start()
+
+    @pytest.fixture
+    def own(tmp_path: Path) -> Iterator[Callable[..., S]]:
+        """Starts an emulator of the test's own, with a fault plan if it gives one."""
+        yield from starting(kind, tmp_path)
+
+    return shared, own
 
 
 def address_of(module: str, folder: Path, *words: str) -> Iterator[Mapping[str, Any]]:

@@ -180,6 +180,16 @@ class PlayedService(Followed):
         """Let the script of a job end."""
         self.scripts.end(self.jobs()[name], state, reason=reason)
 
+    def stop_job(self, job: Any) -> None:
+        """Let the service stop a job."""
+        self.operations.context.jobs.stop(job)
+
+    def stop_by_hand(self, name: str, *, ends: bool = True) -> None:
+        """Let the user stop a job at the service."""
+        self.stop_job(self.jobs()[name])
+        if ends:
+            self.end(name)
+
     def add_trials(
         self, *numbers: int, values: Mapping[str, Value] = CHOSEN, **memory: Any
     ) -> None:

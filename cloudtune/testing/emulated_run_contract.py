@@ -70,7 +70,7 @@ ENDLESS = """
 class EmulatedRunContract(RestartContract):
     """Tests of whole runs on an emulator.
 
-    Subclass it, define `name`, `create_operations` and `list_jobs`, and override what differs.
+    Subclass it, define `name` and `create_operations`, and override what differs.
     The provider must be installed, since some runs are in other processes.
     """
 

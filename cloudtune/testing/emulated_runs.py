@@ -68,8 +68,11 @@ class EmulatedRuns:
     """Part of the service's word for a trial that took longer."""
 
     def list_jobs(self, folder: Path) -> Sequence[str]:
-        """Return the names of all jobs that ever ran a trial on the emulator in a folder."""
-        raise NotImplementedError
+        """Return the names of all jobs that ever ran a trial on the emulator in a folder.
+
+        By default, those with a folder of their own, as `Context.job_folder` creates it.
+        """
+        return [path.name for path in folder.glob("jobs/*")]
 
     def has_logs_with_odd_seed(self, mode: Mode) -> bool:
         """Return whether trials have logs also if the seed of the fault plan is odd."""

@@ -88,11 +88,6 @@ class Played(PlayedService):
     def is_stopping(self, name: str) -> bool:
         return bool(self.jobs()[name].stop_requested.is_set())
 
-    def stop_by_hand(self, name: str, *, ends: bool = True) -> None:
-        self.operations.context.jobs.stop(self.jobs()[name])
-        if ends:
-            self.end(name)
-
     def refuse_lists(self) -> None:
         def refuse() -> None:
             raise bad_argument("Invalid filter.")

@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.model import Trial
 from cloudtune.study.schema import Mode
-from cloudtune.testing import EmulatedRunContract
-
-_CHECKPOINTS = """
-    import os, time
-    from cloudtune.trial import checkpoint_dir, report
-    path = os.path.join(checkpoint_dir(), "done")
-    done = int(open(path).read()) if os.path.exists(path) else 0
-    is_first = not os.path.exists("MARK")
-    open("MARK", "w").close()
-    print("begins with", done)
-    for step in range(done + 1, 9):
-        report(accuracy=step)
-        open(path, "w").write(str(step))
-        while is_first and step == 4:
-            time.sleep(0.1)
-"""
-"""Its first start waits after the fourth step, to be killed there."""
+from tests.emulated_commands import CHECKPOINTS, EmulatedCommands
 
 
 @pytest.mark.slow
-class TestAzureOnEmulator(EmulatedRunContract):
+class TestAzureOnEmulator(EmulatedCommands):
     name = "azure"
     create_operations: Mapping[Mode, str] = {"driven": "PutJob", "managed": "PutJob"}
-    trial_timeout = "6s"
     timeout_word = "Cancel"
     keeps_last_reports = False
     settings: Mapping[str, Any] = {"visible_secrets": True, "instance_type": "Standard_DS3_v2"}
 
-    def list_jobs(self, folder: Path) -> Sequence[str]:
-        return [path.name for path in folder.glob("jobs/*")]
-
     def check_trial(self, trial: Trial) -> None:
         assert trial.machine == "Standard_DS3_v2"
 
-    def run_one(self, script: str, **more: Any) -> StudyResult:
-        more.setdefault("limits", {"max_trials": 1, "parallel_trials": 1})
-        script = script.replace("MARK", str(self.folder / "mark"))
-        return self.finish(self.create_run("driven", script, **more))
-
     def test_a_job_whose_node_is_taken_away_continues_from_its_checkpoint(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 4}]"
-        (trial,) = self.run_one(_CHECKPOINTS, faults=faults).trials
+        (trial,) = self.run_one(CHECKPOINTS, faults=faults).trials
         assert trial.state == "completed", trial.reason
         assert "begins with 4" in Path(str(trial.log)).read_text()
         assert [m.step for m in trial.measurements] == list(range(1, 9))
@@ -80,15 +55,6 @@ class TestAzureOnEmulator(EmulatedRunContract):
         parameters = {"text": {"type": "categorical", "values": ["a ${{outputs.trial}} 'b' $c"]}}
         (done,) = self.run_one(script, parameters=parameters).trials
         assert done.objective == (27.0,), done.reason
-
-    def test_thousands_of_measurements_are_read_once_each(self) -> None:
-        script = """
-            from cloudtune.trial import report
-            for step in range(1, 3001):
-                report(accuracy=step)
-        """
-        (trial,) = self.run_one(script).trials
-        assert [m.step for m in trial.measurements] == list(range(1, 3001))
 
     def test_a_service_error_is_told_from_a_failing_script(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: fail}]"

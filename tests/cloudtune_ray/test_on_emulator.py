@@ -4,63 +4,38 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from cloudtune.results.model import StudyResult, Trial
+from cloudtune.results.model import Trial
 from cloudtune.study.schema import Mode
-from cloudtune.testing import EmulatedRunContract
+from tests.emulated_commands import CHECKPOINTS, EmulatedCommands
 
 _ONE = """
     from cloudtune.trial import report
     report(accuracy=1)
 """
-_CHECKPOINTS = """
-    import os, time
-    from cloudtune.trial import checkpoint_dir, report
-    path = os.path.join(checkpoint_dir(), "done")
-    done = int(open(path).read()) if os.path.exists(path) else 0
-    is_first = not os.path.exists("MARK")
-    open("MARK", "w").close()
-    print("begins with", done)
-    for step in range(done + 1, 9):
-        report(accuracy=step, step=step)
-        open(path, "w").write(str(step))
-        while is_first and step == 4:
-            time.sleep(0.1)
-"""
-"""Its first start waits after the fourth step, to be killed there."""
 
 
 @pytest.mark.slow
-class TestRayOnEmulator(EmulatedRunContract):
+class TestRayOnEmulator(EmulatedCommands):
     name = "ray"
     create_operations: Mapping[Mode, str] = {"driven": "SubmitJob"}
-    trial_timeout = "6s"
     timeout_word = "STOPPED"
 
     @pytest.fixture(autouse=True)
     def _settings(self, tmp_path: Path) -> None:
         self.settings = {"visible_secrets": True, "storage": str(tmp_path / "shared")}
 
-    def list_jobs(self, folder: Path) -> Sequence[str]:
-        return [path.name for path in folder.glob("jobs/*")]
-
     def check_trial(self, trial: Trial) -> None:
         assert trial.machine == os.uname().nodename
 
-    def run_one(self, script: str, **more: Any) -> StudyResult:
-        more.setdefault("limits", {"max_trials": 1, "parallel_trials": 1})
-        script = script.replace("MARK", str(self.folder / "mark"))
-        return self.finish(self.create_run("driven", script, **more))
-
     def test_a_trial_whose_node_is_lost_continues_from_its_checkpoint(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 4}]"
-        result = self.run_one(_CHECKPOINTS, faults=faults)
+        result = self.run_one(CHECKPOINTS, faults=faults)
         lost, done = result.trials
         assert (lost.state, done.state) == ("cancelled", "completed"), done.reason
         assert "node has died" in lost.reason
@@ -71,7 +46,7 @@ class TestRayOnEmulator(EmulatedRunContract):
     def test_without_storage_a_lost_trial_starts_anew(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: interrupt, after: 4}]"
         self.settings = {}
-        _, done = self.run_one(_CHECKPOINTS, faults=faults).trials
+        _, done = self.run_one(CHECKPOINTS, faults=faults).trials
         assert (done.state, len(done.measurements)) == ("completed", 8)
         assert "begins with 0" in Path(str(done.log)).read_text()
 
@@ -83,7 +58,7 @@ class TestRayOnEmulator(EmulatedRunContract):
 
     def test_trials_of_a_head_that_is_replaced_are_repeated(self) -> None:
         faults = "faults: [{operation: trial, call: 1, effect: restart_head}]"
-        result = self.run_one(_CHECKPOINTS, faults=faults)
+        result = self.run_one(CHECKPOINTS, faults=faults)
         assert [trial.state for trial in result.trials] == ["cancelled", "completed"]
         assert "no longer knows the job" in result.trials[0].reason
 
@@ -131,18 +106,9 @@ class TestRayOnEmulator(EmulatedRunContract):
         for trial in self.run_one(script, limits=limits).trials:
             assert (trial.state, trial.objective) == ("completed", (2.0,)), trial.reason
 
-    def test_thousands_of_measurements_are_read_once_each(self) -> None:
-        script = """
-            from cloudtune.trial import report
-            for step in range(1, 3001):
-                report(accuracy=step)
-        """
-        (trial,) = self.run_one(script).trials
-        assert [m.step for m in trial.measurements] == list(range(1, 3001))
-
     @pytest.mark.parametrize("cause", ["script", "monitor"])
     def test_a_trial_that_runs_out_of_memory_starts_again(self, cause: str) -> None:
-        script, faults = _CHECKPOINTS, ""
+        script, faults = CHECKPOINTS, ""
         if cause == "script":
             script = script.replace("time.sleep(0.1)", "raise MemoryError")
         else:

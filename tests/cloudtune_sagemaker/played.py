@@ -74,11 +74,6 @@ class Played(PlayedService):
     def is_stopping(self, name: str) -> bool:
         return bool(self.jobs()[name].state == "Stopping")
 
-    def stop_by_hand(self, name: str, *, ends: bool = True) -> None:
-        self.operations.context.jobs.stop(self.jobs()[name])
-        if ends:
-            self.end(name)
-
     def refuse_lists(self, code: str = "AccessDeniedException") -> None:
         def refuse() -> None:
             raise ServiceError(code, "Search is not available.")

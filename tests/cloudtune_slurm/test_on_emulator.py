@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -18,6 +16,3 @@ class TestSlurmOnEmulator(EmulatedRunContract):
     create_operations = MappingProxyType[Mode, str]({"driven": "sbatch"})
     trial_timeout = "6s"
     lost_after = 5
-
-    def list_jobs(self, folder: Path) -> Sequence[str]:
-        return [path.name for path in folder.glob("jobs/*")]

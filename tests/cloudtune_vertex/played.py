@@ -94,10 +94,8 @@ class Played(PlayedService):
     def is_stopping(self, name: str) -> bool:
         return bool(self.jobs()[name].ending)
 
-    def stop_by_hand(self, name: str, *, ends: bool = True) -> None:
-        self.operations.context.jobs.cancel(self.jobs()[name])
-        if ends:
-            self.end(name)
+    def stop_job(self, job: Any) -> None:
+        self.operations.context.jobs.cancel(job)
 
     def refuse_lists(self) -> None:
         def refuse() -> None:

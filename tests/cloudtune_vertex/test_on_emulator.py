@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
@@ -28,9 +27,6 @@ class TestVertexOnEmulator(EmulatedRunContract):
     keeps_last_reports = False
     trial_timeout = "6s"
     timeout_word = "JOB_STATE_CANCELLED"
-
-    def list_jobs(self, folder: Path) -> Sequence[str]:
-        return [path.name for path in folder.glob("jobs/*")]
 
     def has_logs_with_odd_seed(self, mode: Mode) -> bool:
         return mode == "driven"  # the trials of 2021 do not name their jobs

@@ -112,11 +112,6 @@ class Played(PlayedService):
     def is_stopping(self, name: str) -> bool:
         return bool(self.jobs()[name].stop_requested.is_set())
 
-    def stop_by_hand(self, name: str, *, ends: bool = True) -> None:
-        self.operations.context.jobs.stop(self.jobs()[name])
-        if ends:
-            self.end(name)
-
     def say(self, name: str, state: str, word: str) -> None:
         """Let a training enter a state, for which the service has another word."""
         self.patch.setitem(views.TRAINING_STATES, state, word)

@@ -58,9 +58,6 @@ class TestJobsOnEmulator(EmulatedRunContract):
             pytest.skip("deployment jobs have no search of their own")
         return super().study(mode, script, **more)
 
-    def list_jobs(self, folder: Path) -> Sequence[str]:
-        return [path.name for path in folder.glob("jobs/*")]
-
     def check_trial(self, trial: Trial) -> None:
         assert trial.machine == "S"
         assert trial.artifacts is None

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,6 @@ class TestWatsonOnEmulator(OnBackends, EmulatedRunContract):
     keeps_checkpoints = False
     reports_losses = False
     trial_timeout = "6s"
-
-    def list_jobs(self, folder: Path) -> Sequence[str]:
-        return [path.name for path in folder.glob("jobs/*")]
 
     def check_complete(self, result: StudyResult, *, has_logs: bool = True) -> None:
         """Of the trials of a search, the Accelerator returns only the last values."""

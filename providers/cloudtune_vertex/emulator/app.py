@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qs, parse_qsl
 
 from cloudtune.emulator_kit import App, ConnectionLost, Delays, FaultPlan, Response
-from cloudtune_vertex.emulator import metadata, models, persistent_resources
+from cloudtune_vertex.emulator import metadata
 from cloudtune_vertex.emulator.account import Account, AccountCall, account_call
 from cloudtune_vertex.emulator.errors import (
     ServiceError,
@@ -23,7 +23,9 @@ from cloudtune_vertex.emulator.errors import (
     unavailable,
     unimplemented,
 )
+from cloudtune_vertex.emulator.models import Models
 from cloudtune_vertex.emulator.operations import OPERATIONS, Call, Operations
+from cloudtune_vertex.emulator.persistent_resources import PersistentResources
 from cloudtune_vertex.emulator.state import CustomJob, TrainingPipeline, TuningJob
 from cloudtune_vertex.emulator.storage import Storage, body_of
 
@@ -41,8 +43,7 @@ for others are not verified."""
 _RESOURCE = r"projects/[^/]+/locations/[^/]+"
 _KINDS = {
     **{kind.COLLECTION: kind.KIND for kind in (TuningJob, CustomJob, TrainingPipeline)},
-    persistent_resources.COLLECTION: persistent_resources.KIND,
-    models.COLLECTION: models.KIND,
+    **{kind.COLLECTION: kind.KIND for kind in (PersistentResources, Models)},
     "operations": "Operation",
 }
 _PATH = re.compile(

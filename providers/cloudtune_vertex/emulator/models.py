@@ -14,28 +14,27 @@ from collections.abc import Iterable
 
 from cloudtune.emulator_kit import Json
 from cloudtune_vertex.emulator import errors
-from cloudtune_vertex.emulator.errors import not_found
+from cloudtune_vertex.emulator.named_resources import NamedResources
 from cloudtune_vertex.emulator.state import (
     SUCCEEDED,
     Parent,
     Status,
     TrainingPipeline,
-    full_name,
     new_number,
 )
 from cloudtune_vertex.emulator.storage import Storage, split_uri
 from cloudtune_vertex.emulator.times import format_time
 
-KIND = "Model"
-COLLECTION = "models"
 
-
-class Models:
+class Models(NamedResources):
     """The models of the emulator."""
 
+    KIND = "Model"
+    COLLECTION = "models"
+
     def __init__(self, storage: Storage) -> None:
+        super().__init__()
         self._storage = storage
-        self._models: dict[str, Json] = {}
 
     def upload(self, pipelines: Iterable[TrainingPipeline]) -> None:
         """Create the models of pipelines whose jobs have succeeded, or fail the pipelines."""
@@ -51,7 +50,7 @@ class Models:
                 continue
             model = _create(wanted, each, uri)
             each.model = model["name"]
-            self._models[model["name"]] = model
+            self._resources[model["name"]] = model
 
     def _has_files(self, uri: str) -> bool:
         bucket, path = split_uri(uri)
@@ -65,23 +64,11 @@ class Models:
         Raises:
             ServiceError: If it does not exist.
         """
-        model = self._models.get(_stored_name(name))
-        if model is None:
-            raise not_found(f"The {KIND} does not exist.")
-        return model
+        return super().get(name.partition("@")[0])
 
     def list(self, parent: Parent) -> list[Json]:
         """Return the models of a parent, newest first."""
-        start = f"{parent.name}/"
-        return [each for name, each in self._models.items() if name.startswith(start)][::-1]
-
-    def delete(self, name: str) -> None:
-        """Remove a model.
-
-        Raises:
-            ServiceError: If it does not exist.
-        """
-        del self._models[self.get(name)["name"]]
+        return super().list(parent)[::-1]
 
 
 def _create(wanted: Json, pipeline: TrainingPipeline, uri: str) -> Json:
@@ -90,7 +77,7 @@ def _create(wanted: Json, pipeline: TrainingPipeline, uri: str) -> Json:
     model: Json = {
         "displayName": pipeline.request.get("displayName", ""),
         **wanted,
-        "name": f"{pipeline.parent.name}/{COLLECTION}/{id_}",
+        "name": f"{pipeline.parent.name}/{Models.COLLECTION}/{id_}",
         "supportedDeploymentResourcesTypes": ["DEDICATED_RESOURCES"],
         "trainingPipeline": pipeline.name,
         "createTime": now,
@@ -103,8 +90,3 @@ def _create(wanted: Json, pipeline: TrainingPipeline, uri: str) -> Json:
     if uri:
         model["artifactUri"] = uri
     return model
-
-
-def _stored_name(name: str) -> str:
-    """Return a name without a version, and with the number of its project."""
-    return full_name(name.partition("@")[0])

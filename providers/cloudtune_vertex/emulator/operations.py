@@ -19,12 +19,13 @@ from cloudtune.emulator_kit import (
     StudyError,
     app,
 )
-from cloudtune_vertex.emulator import account, models, persistent_resources, views
+from cloudtune_vertex.emulator import account, views
 from cloudtune_vertex.emulator.errors import JSON, not_found, precondition, unimplemented
 from cloudtune_vertex.emulator.listing import matching, page
 from cloudtune_vertex.emulator.metadata import MetadataStore
 from cloudtune_vertex.emulator.models import Models
 from cloudtune_vertex.emulator.mount import Mount
+from cloudtune_vertex.emulator.named_resources import NamedResources
 from cloudtune_vertex.emulator.package_cache import PackageCache
 from cloudtune_vertex.emulator.persistent_resources import PersistentResources
 from cloudtune_vertex.emulator.rules import demand, pipelines, tuning
@@ -199,43 +200,26 @@ class Operations(app.Operations[CustomJobs, Tuner]):
 
     def create_resource(self, call: Call) -> bytes:
         """CreatePersistentResource, done at once."""
-        request = self._messages.read(persistent_resources.KIND, call.body)
+        request = self._messages.read(self.resources.KIND, call.body)
         id_ = call.query.get("persistentResourceId", "")
         parent = parent_of(call.resource)
         resource = self.resources.create(parent, id_, request)
-        self._messages.write(persistent_resources.KIND, resource, call.query)
-        response = {"@type": f"{views.AIPLATFORM}{persistent_resources.KIND}", **resource}
+        self._messages.write(self.resources.KIND, resource, call.query)
+        response = {"@type": f"{views.AIPLATFORM}{self.resources.KIND}", **resource}
         return self._done(parent, "CreatePersistentResourceOperationMetadata", response)
 
-    def get_resource(self, call: Call) -> bytes:
-        """GetPersistentResource."""
-        resource = self.resources.get(call.resource)
-        return self._messages.write(persistent_resources.KIND, resource, call.query)
+    def get_named(self, resources: NamedResources, call: Call) -> bytes:
+        """GetPersistentResource and GetModel."""
+        return self._messages.write(resources.KIND, resources.get(call.resource), call.query)
 
-    def list_resources(self, call: Call) -> bytes:
-        """ListPersistentResources, on one page."""
-        message: Json = {
-            persistent_resources.COLLECTION: self.resources.list(parent_of(call.resource))
-        }
-        return self._messages.write("ListPersistentResourcesResponse", message, call.query)
+    def list_named(self, resources: NamedResources, call: Call) -> bytes:
+        """ListPersistentResources and ListModels, on one page."""
+        message: Json = {resources.COLLECTION: resources.list(parent_of(call.resource))}
+        return self._messages.write(f"List{resources.KIND}sResponse", message, call.query)
 
-    def delete_resource(self, call: Call) -> bytes:
-        """DeletePersistentResource."""
-        self.resources.delete(call.resource)
-        return self._deleted(call)
-
-    def get_model(self, call: Call) -> bytes:
-        """GetModel."""
-        return self._messages.write(models.KIND, self.models.get(call.resource), call.query)
-
-    def list_models(self, call: Call) -> bytes:
-        """ListModels, on one page."""
-        message: Json = {models.COLLECTION: self.models.list(parent_of(call.resource))}
-        return self._messages.write("ListModelsResponse", message, call.query)
-
-    def delete_model(self, call: Call) -> bytes:
-        """DeleteModel."""
-        self.models.delete(call.resource)
+    def delete_named(self, resources: NamedResources, call: Call) -> bytes:
+        """DeletePersistentResource and DeleteModel."""
+        resources.delete(call.resource)
         return self._deleted(call)
 
     def get_operation(self, call: Call) -> bytes:
@@ -318,12 +302,12 @@ OPERATIONS: Mapping[str, Callable[[Operations, Call], bytes]] = {
     "CancelCustomJob": lambda each, call: each.cancel(CustomJob, call),
     "DeleteCustomJob": lambda each, call: each.delete(CustomJob, call),
     "CreatePersistentResource": Operations.create_resource,
-    "GetPersistentResource": Operations.get_resource,
-    "ListPersistentResources": Operations.list_resources,
-    "DeletePersistentResource": Operations.delete_resource,
-    "GetModel": Operations.get_model,
-    "ListModels": Operations.list_models,
-    "DeleteModel": Operations.delete_model,
+    "GetPersistentResource": lambda each, call: each.get_named(each.resources, call),
+    "ListPersistentResources": lambda each, call: each.list_named(each.resources, call),
+    "DeletePersistentResource": lambda each, call: each.delete_named(each.resources, call),
+    "GetModel": lambda each, call: each.get_named(each.models, call),
+    "ListModels": lambda each, call: each.list_named(each.models, call),
+    "DeleteModel": lambda each, call: each.delete_named(each.models, call),
     "CreateTrainingPipeline": Operations.create_pipeline,
     "GetTrainingPipeline": lambda each, call: each.get(TrainingPipeline, call),
     "ListTrainingPipelines": lambda each, call: each.list(TrainingPipeline, call),

@@ -12,22 +12,21 @@ import time
 from collections.abc import Iterator, Mapping
 
 from cloudtune.emulator_kit import Json
-from cloudtune_vertex.emulator.errors import denied, invalid, not_found
+from cloudtune_vertex.emulator.errors import denied, invalid
+from cloudtune_vertex.emulator.named_resources import NamedResources
 from cloudtune_vertex.emulator.rules import Violation, select
-from cloudtune_vertex.emulator.state import Parent, full_name
+from cloudtune_vertex.emulator.state import Parent
 from cloudtune_vertex.emulator.times import format_time
 
-KIND = "PersistentResource"
-COLLECTION = "persistentResources"
 _DEFAULT_DISK = "pd-ssd"
 """Types, DiskSpec.boot_disk_type."""
 
 
-class PersistentResources:
+class PersistentResources(NamedResources):
     """The persistent resources of the emulator; all are running."""
 
-    def __init__(self) -> None:
-        self._resources: dict[str, Json] = {}
+    KIND = "PersistentResource"
+    COLLECTION = "persistentResources"
 
     def create(self, parent: Parent, id_: str, request: Json) -> Json:
         """Create a resource and return it.
@@ -35,7 +34,7 @@ class PersistentResources:
         Raises:
             ServiceError: If the ID is missing or in use.
         """
-        name = f"{parent.name}/{COLLECTION}/{id_}"
+        name = f"{parent.name}/{self.COLLECTION}/{id_}"
         if not id_ or name in self._resources:
             raise invalid(f"persistent_resource_id must be a new ID: {id_}.")
         now = format_time(time.time())
@@ -55,23 +54,7 @@ class PersistentResources:
                 "aiplatform.persistentResources.get, since this emulator knows only its own "
                 "persistent resources"
             )
-        resource = self._resources.get(full_name(name))
-        if resource is None:
-            raise not_found(f"The {KIND} does not exist.")
-        return resource
-
-    def list(self, parent: Parent) -> list[Json]:
-        """Return the resources of a parent."""
-        start = f"{parent.name}/"
-        return [each for name, each in self._resources.items() if name.startswith(start)]
-
-    def delete(self, name: str) -> None:
-        """Remove a resource.
-
-        Raises:
-            ServiceError: If it does not exist.
-        """
-        del self._resources[self.get(name)["name"]]
+        return super().get(name)
 
     def check(self, parent: Parent, job: Json) -> Iterator[Violation]:
         """Yield why a job cannot run on its resource, once any was created.
@@ -86,9 +69,9 @@ class PersistentResources:
         if not id_ or not self._resources:
             return
         field = "job_spec.persistent_resource_id"
-        resource = self._resources.get(f"{parent.name}/{COLLECTION}/{id_}")
+        resource = self._resources.get(f"{parent.name}/{self.COLLECTION}/{id_}")
         if resource is None:
-            yield field, f"The {KIND} does not exist: {id_}."
+            yield field, f"The {self.KIND} does not exist: {id_}."
             return
         pools: list[Json] = resource.get("resourcePools", [])
         for path, wanted in select(spec, "workerPoolSpecs[]"):
@@ -96,9 +79,9 @@ class PersistentResources:
                 text = "No resource pool has its machine type, disk type and replica count."
                 yield f"job_spec.{path}", text
         if spec.get("network", "") != resource.get("network", ""):
-            yield "job_spec.network", f"It is not the network of the {KIND}."
+            yield "job_spec.network", f"It is not the network of the {self.KIND}."
         if job.get("encryptionSpec") != resource.get("encryptionSpec"):
-            yield "encryption_spec", f"It is not the key of the {KIND}."
+            yield "encryption_spec", f"It is not the key of the {self.KIND}."
 
 
 def _fits(wanted: Json, pool: Json) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from cloudtune_sagemaker import SagemakerProvider
 from cloudtune_sagemaker.rights import trust_policy
 from tests.cloudtune_sagemaker.emulator.conftest import Emulator
 from tests.cloudtune_sagemaker.support import study_of
-from tests.emulator_server import starting
+from tests.emulator_server import emulator_fixtures, starting
 
 RUN = "3f6k2m9qxt"
 
@@ -74,17 +74,7 @@ class Account(Emulator):
         ecr.put_image(repositoryName="train", imageManifest=json.dumps(manifest), imageTag=tag)
 
 
-@pytest.fixture
-def start_account(tmp_path: Path) -> Iterator[Callable[..., Account]]:
-    """Starts an emulator of the test's own, with a fault plan if it gives one."""
-    yield from starting(Account, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """An emulator that several tests share, without a role or an image."""
-    for start in starting(Account, tmp_path_factory.mktemp("account")):
-        yield start()
+account, start_account = emulator_fixtures(Account, "account")
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 import tarfile
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.cloudtune_sagemaker import answers
-from tests.emulator_server import Served, starting
+from tests.emulator_server import Served, emulator_fixtures
 
 BUCKET = "team-bucket"
 ROLE = "arn:aws:iam::123456789012:role/tuning"
@@ -194,14 +192,4 @@ def _without_none(entries: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entries.items() if value is not None}
 
 
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator that several tests share; names of jobs differ."""
-    for start in starting(Emulator, tmp_path_factory.mktemp("emulator")):
-        yield start()
-
-
-@pytest.fixture
-def start_emulator(tmp_path: Path) -> Iterator[Callable[..., Emulator]]:
-    """Starts an emulator of the test's own, with a fault plan if it gives one."""
-    yield from starting(Emulator, tmp_path)
+emulator, start_emulator = emulator_fixtures(Emulator, "emulator")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
 from cloudtune.diagnostics import Check
@@ -18,7 +16,7 @@ from cloudtune.study.schema import Mode
 from cloudtune_vertex import VertexProvider
 from tests.cloudtune_vertex.emulator.conftest import Emulator
 from tests.cloudtune_vertex.support import study_of
-from tests.emulator_server import starting
+from tests.emulator_server import emulator_fixtures
 
 
 def account_plan(folder: Path, mode: Mode = "managed", **settings: Any) -> Plan:
@@ -51,14 +49,4 @@ class Account(Emulator):
         self.storage.create_bucket("abroad", location="EUROPE-WEST4")
 
 
-@pytest.fixture
-def start_account(tmp_path: Path) -> Iterator[Callable[..., Account]]:
-    """Starts an emulator of the test's own, with a fault plan if it gives one."""
-    yield from starting(Account, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    """An emulator that several tests share."""
-    for start in starting(Account, tmp_path_factory.mktemp("account")):
-        yield start()
+account, start_account = emulator_fixtures(Account, "account")

@@ -6,15 +6,13 @@ import io
 import json
 import tarfile
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from cloudtune_vertex.google_sdk import import_google
-from tests.emulator_server import Served, starting
+from tests.emulator_server import Served, emulator_fixtures
 
 BUCKET = "team-bucket"
 PARENT = "projects/team/locations/us-central1"
@@ -224,14 +222,4 @@ def _without_none(entries: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in entries.items() if value is not None}
 
 
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator that several tests share; names of jobs differ."""
-    for start in starting(Emulator, tmp_path_factory.mktemp("emulator")):
-        yield start()
-
-
-@pytest.fixture
-def start_emulator(tmp_path: Path) -> Iterator[Callable[..., Emulator]]:
-    """Starts an emulator of the test's own, with a fault plan if it gives one."""
-    yield from starting(Emulator, tmp_path)
+emulator, start_emulator = emulator_fixtures(Emulator, "emulator")
