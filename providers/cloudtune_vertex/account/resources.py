@@ -43,9 +43,6 @@ def check_buckets(google: Google, plan: Plan) -> Iterator[Check]:
 def _check_bucket(google: Google, plan: Plan, bucket: str, path: str) -> Iterator[Check]:
     project, location = plan.facts.data["project"], plan.facts.data["location"]
     is_own = path == BUCKET
-    create = (
-        f"gcloud storage buckets create gs://{bucket} --project={project} --location={location}"
-    )
     question = f"whether the bucket {bucket} exists in {location}"
     right = f"storage.objects.list on {bucket}, or it belongs to another project"
     layout = partial(_find, google, "storage", f"/storage/v1/b/{bucket}/storageLayout")
@@ -56,9 +53,14 @@ def _check_bucket(google: Google, plan: Plan, bucket: str, path: str) -> Iterato
         yield account_ok(id="bucket", message=f"the emulator creates the bucket {bucket}")
         return
     if not found:
-        fix, command = "create it", f"{create} --project={project}"
-        message = f"there is no bucket {bucket}"
-        yield account_error(id="bucket", path=path, message=message, fix=fix, command=command)
+        yield account_error(
+            id="bucket",
+            path=path,
+            message=f"there is no bucket {bucket}",
+            fix="create it",
+            command=f"gcloud storage buckets create gs://{bucket} --project={project} "
+            f"--location={location}",
+        )
         return
     yield from _compare_location(found, bucket, location, path)
     if is_own:

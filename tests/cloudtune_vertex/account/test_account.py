@@ -113,7 +113,8 @@ def test_buckets(account: Account, tmp_path: Path) -> None:
     trial = {"script": "train.py", "inputs": {"train": {"vertex": "gs://nowhere/train"}}}
     check = only(account.checks(tmp_path, over={"trial": trial}), "bucket", "error")
     assert check.path == "trial.inputs.train"
-    assert check.command.startswith("gcloud storage buckets create gs://nowhere")
+    place = "--project=my-project --location=us-central1"
+    assert check.command == f"gcloud storage buckets create gs://nowhere {place}"
 
 
 def test_images(account: Account, tmp_path: Path) -> None:
