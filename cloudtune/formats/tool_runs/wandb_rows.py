@@ -15,7 +15,7 @@ import csv
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -206,6 +206,7 @@ class _Layout:
         }
         if not self._packed and not self._config:
             self._choose(parameters, path)
+        self._texts = {name for name, cells in self._cells().items() if _are_texts(cells)}
 
     def _choose(self, parameters: Sequence[str], path: Path) -> None:
         columns = [name for name in self._names if name.lower() not in _COLUMNS]
@@ -222,24 +223,51 @@ class _Layout:
         self._summary = {name: name for name in columns if name not in self._config}
 
     def rows(self) -> Iterator[Row]:
+        for number, cells in enumerate(self._rows(), start=1):
+            row: dict[str, Any] = {key: each for key, each in cells.items() if each != ""}
+            if not self._packed:
+                config = self._pick(row, self._config)
+                if not config:
+                    continue
+                row |= {"config": config, "summary": self._pick(row, self._summary)}
+            lower = {key.lower(): each for key, each in row.items()}
+            if is_map(config := _unpack(row.get("config"))):
+                yield _row(lower | row, config, number)
+
+    def _pick(self, row: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Any]:
+        return {
+            short: row[name] if name in self._texts else read_cell(row[name])
+            for name, short in names.items()
+            if name in row
+        }
+
+    def _cells(self) -> dict[str, set[str]]:
+        """Return the different cells of each parameter that has a column of its own."""
+        cells: dict[str, set[str]] = {name: set() for name in self._config}
+        for row in self._rows() if cells else ():
+            for name, distinct in cells.items():
+                distinct.add(row[name])
+        return cells
+
+    def _rows(self) -> Iterator[dict[str, str]]:
         try:
-            rows = filter(None, read_rows(StringIO(self._text)))
-            for number, cells in enumerate(rows, start=1):
-                row: dict[str, Any] = {key: each for key, each in cells.items() if each != ""}
-                if not self._packed:
-                    config = self._pick(row, self._config)
-                    if not config:
-                        continue
-                    row |= {"config": config, "summary": self._pick(row, self._summary)}
-                lower = {key.lower(): each for key, each in row.items()}
-                if is_map(config := _unpack(row.get("config"))):
-                    yield _row(lower | row, config, number)
+            yield from filter(None, read_rows(StringIO(self._text)))
         except csv.Error as error:
             raise UnreadableFileError(f"the table cannot be read: {error}") from error
 
-    @staticmethod
-    def _pick(row: Mapping[str, str], names: Mapping[str, str]) -> dict[str, Any]:
-        return {short: read_cell(row[name]) for name, short in names.items() if name in row}
+
+def _are_texts(cells: Set[str]) -> bool:
+    """Return whether the cells of a parameter are texts, some of which look like other values.
+
+    No number has a leading zero, and no boolean is among other values.
+    """
+    values = [read_cell(cell) for cell in cells]
+    booleans = sum(isinstance(value, bool) for value in values)
+    is_mixed = 0 < booleans < sum(value is not None for value in values)
+    return is_mixed or any(
+        isinstance(value, int | float) and re.match(r"[+-]?0\d", cell)
+        for cell, value in zip(cells, values, strict=True)
+    )
 
 
 def numbers(summary: Mapping[str, Any]) -> dict[str, Any]:

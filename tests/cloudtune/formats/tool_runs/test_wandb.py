@@ -142,6 +142,23 @@ def test_the_table_of_the_app_needs_the_names_of_the_parameters(tmp_path: Path) 
     assert "1 run without a sweep left out" in str(run.findings[0])
 
 
+def test_texts_in_a_table_that_look_like_other_values_stay_texts(tmp_path: Path) -> None:
+    path = tmp_path / "wandb.csv"
+    path.write_text(
+        "Name,code,flag,cache,lr,loss\n"
+        "a,007,true,true,1e-07,0.5\n"
+        "b,1e3,false,auto,0.001,0.4\n"
+        "c,12,true,,1,0.3\n"
+    )
+    names = ("code", "flag", "cache", "lr")
+    _, trials = read("wandb", path, parameters=names, **MINIMIZE)
+    assert [trial.parameters for trial in trials] == [
+        {"code": "007", "flag": True, "cache": "true", "lr": 1e-7},
+        {"code": "1e3", "flag": False, "cache": "auto", "lr": 0.001},
+        {"code": "12", "flag": True, "lr": 1.0},
+    ]
+
+
 def test_a_sweep_brings_its_ranges_and_its_objective(tmp_path: Path) -> None:
     sweep = {
         "method": "bayes",
