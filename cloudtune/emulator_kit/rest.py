@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 OperationsT = TypeVar("OperationsT")
-CallT = TypeVar("CallT", bound="Call")
+CallT = TypeVar("CallT")
 CarryOut = Callable[[OperationsT, CallT], Response]
 
 

@@ -88,7 +88,7 @@ class WatsonApp(App):
         found = find_operation(OPERATIONS, method, path)
         if found is None:
             raise unimplemented(f"This emulator does not have {method} {path[:300]}.")
-        name, operation, names = found
+        name, _, names = found
         self.calls.add("client", name)
         with closing(read_call(environ, names)) as call:
-            return self.carry_out(name, lambda: self._operations.carry_out(operation, call))
+            return self.carry_out(name, lambda: self._operations.carry_out(name, call))

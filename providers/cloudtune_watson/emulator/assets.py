@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloudtune.emulator_kit import Json, Response, is_map, json_response
+from cloudtune.emulator_kit import Json, Response, is_map, json_response, operation
 from cloudtune_watson.emulator.errors import invalid, not_found, unimplemented, unknown_reference
 from cloudtune_watson.emulator.keys import Keys
 from cloudtune_watson.emulator.storage import Scope, Volume, scope_in
@@ -60,6 +60,8 @@ _SHAPE = Map(
     },
     {"entity": FREE, "attachments": ListOf(FREE)},
 )
+_ASSET = "/v2/assets/{id}"
+_ATTACHMENT = f"{_ASSET}/attachments/{{attachment}}"
 
 
 @dataclass
@@ -143,6 +145,7 @@ class Assets:
         self._assets[asset.id] = asset
         return asset.id
 
+    @operation("POST", "/v2/assets", name="CreateAsset")
     def create(self, call: Call) -> Response:
         """POST /v2/assets."""
         scope = scope_in(call)
@@ -157,10 +160,12 @@ class Assets:
         self._assets[asset.id] = asset
         return json_response(self._view(asset), 201)
 
+    @operation("GET", _ASSET, name="GetAsset")
     def get(self, call: Call) -> Response:
         """GET /v2/assets/{id}."""
         return json_response(self._view(self._asset(call)))
 
+    @operation("DELETE", _ASSET, name="DeleteAsset")
     def delete(self, call: Call) -> Response:
         """DELETE /v2/assets/{id}."""
         asset = self._asset(call)
@@ -169,6 +174,7 @@ class Assets:
         del self._assets[asset.id]
         return Response(204)
 
+    @operation("POST", "/v2/asset_types/{type}/search", name="SearchAssets")
     def search(self, call: Call) -> Response:
         """POST /v2/asset_types/{type}/search: newest first; entities only on request."""
         scope = scope_in(call)
@@ -200,6 +206,7 @@ class Assets:
             page["next"] = {**document, "bookmark": start + limit}
         return json_response(page)
 
+    @operation("POST", f"{_ASSET}/attachments", name="CreateAttachment")
     def attach(self, call: Call) -> Response:
         """POST /v2/assets/{id}/attachments: the URL for its content."""
         asset = self._asset(call)
@@ -210,6 +217,7 @@ class Assets:
         url = self._keys.signed_url(attachment.path, asset.scope)
         return json_response(_attachment_view(asset, attachment) | {"url1": url}, 201)
 
+    @operation("GET", _ATTACHMENT)
     def get_attachment(self, call: Call) -> Response:
         """GET /v2/assets/{id}/attachments/{attachment}: the URL of its content."""
         asset = self._asset(call)
@@ -217,6 +225,7 @@ class Assets:
         url = self._keys.signed_url(attachment.path, asset.scope)
         return json_response(_attachment_view(asset, attachment) | {"url": url})
 
+    @operation("POST", f"{_ATTACHMENT}/complete", name="CompleteAttachment")
     def complete(self, call: Call) -> Response:
         """POST /v2/assets/{id}/attachments/{attachment}/complete."""
         asset = self._asset(call)

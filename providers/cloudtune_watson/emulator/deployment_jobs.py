@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudtune.emulator_kit import Context, Json, Response, json_response
+from cloudtune.emulator_kit import Context, Json, Response, json_response, operation
 from cloudtune_watson.contract import BatchMetrics, Container, batch_start
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.assets import DATA, SCRIPT, Assets
@@ -78,6 +78,8 @@ STATES = {
     "failed": "failed",
     "stopped": "canceled",
 }
+PATH = "/ml/v4/deployment_jobs"
+_JOB_RUN = "/v2/jobs/{id}/runs/{run}"
 
 
 @dataclass
@@ -110,6 +112,7 @@ class DeploymentJobs:
         self._by_id: dict[str, DeploymentJob] = {}
         self.deployments = Deployments(assets, context, self._delete_of_deployment)
 
+    @operation("POST", PATH, name="CreateDeploymentJob")
     def create(self, call: Call) -> Response:
         """POST /ml/v4/deployment_jobs."""
         demand_version(call)
@@ -141,11 +144,13 @@ class DeploymentJobs:
         self._jobs.launch(job)
         return json_response(self._view(created, ""), 202)
 
+    @operation("GET", f"{PATH}/{{id}}", name="GetDeploymentJob")
     def get(self, call: Call) -> Response:
         """GET /ml/v4/deployment_jobs/{id}."""
         demand_version(call)
         return json_response(self._view(self._named(call), call.one("include") or ""))
 
+    @operation("GET", PATH, name="ListDeploymentJobs")
     def list(self, call: Call) -> Response:
         """GET /ml/v4/deployment_jobs: the most recent ones, by deployment, state and tags."""
         demand_version(call)
@@ -159,8 +164,9 @@ class DeploymentJobs:
             and state in (None, self._state(each.job))
             and tags <= set(each.request.get("tags", ()))
         ]
-        return json_response(page_of(call, "/ml/v4/deployment_jobs", rows))
+        return json_response(page_of(call, PATH, rows))
 
+    @operation("DELETE", f"{PATH}/{{id}}", name="DeleteDeploymentJob")
     def delete(self, call: Call) -> Response:
         """DELETE /ml/v4/deployment_jobs/{id}: cancel it; with ``hard_delete`` also delete it.
 
@@ -177,6 +183,7 @@ class DeploymentJobs:
             self._jobs.stop(job.job)
         return Response(204)
 
+    @operation("GET", _JOB_RUN, name="GetJobRun")
     def get_run(self, call: Call) -> Response:
         """GET /v2/jobs/{id}/runs/{run}."""
         job = self._of_run(call)
@@ -184,11 +191,13 @@ class DeploymentJobs:
         entity = {"job_run": {"job_ref": job.platform_job, "state": state}}
         return json_response({"metadata": {"asset_id": job.run}, "entity": entity})
 
+    @operation("DELETE", _JOB_RUN, name="DeleteJobRun")
     def delete_run(self, call: Call) -> Response:
         """DELETE /v2/jobs/{id}/runs/{run}, with which clients of older clusters cancel a job."""
         self._jobs.stop(self._of_run(call).job)
         return Response(204)
 
+    @operation("GET", f"{_JOB_RUN}/logs", name="GetJobRunLogs")
     def run_logs(self, call: Call) -> Response:
         """GET /v2/jobs/{id}/runs/{run}/logs; that it has a script's output is not established."""
         log = self._of_run(call).job.log

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cloudtune.emulator_kit import Context, Json, Response, is_map, json_response
+from cloudtune.emulator_kit import Context, Json, Response, is_map, json_response, operation
 from cloudtune_watson.emulator import delays
 from cloudtune_watson.emulator.assets import SCRIPT, Assets
 from cloudtune_watson.emulator.errors import invalid, not_found, unimplemented
@@ -50,6 +50,7 @@ REQUEST = Map(
     },
 )
 _KINDS = ("batch", "online", "r_shiny")
+PATH = "/ml/v4/deployments"
 
 
 @dataclass
@@ -92,6 +93,7 @@ class Deployments:
         deployment = self._deployments.get(deployment_id)
         return deployment if deployment is not None and deployment.scope == scope else None
 
+    @operation("POST", PATH, name="CreateDeployment")
     def create(self, call: Call) -> Response:
         """POST /ml/v4/deployments."""
         demand_version(call)
@@ -110,11 +112,13 @@ class Deployments:
         self._deployments[created.id] = created
         return json_response(answer, 202)
 
+    @operation("GET", f"{PATH}/{{id}}", name="GetDeployment")
     def get(self, call: Call) -> Response:
         """GET /ml/v4/deployments/{id}."""
         demand_version(call)
         return json_response(_view(self._named(call)))
 
+    @operation("GET", PATH, name="ListDeployments")
     def list(self, call: Call) -> Response:
         """GET /ml/v4/deployments, by name, asset and tags."""
         demand_version(call)
@@ -128,8 +132,9 @@ class Deployments:
             and asset in (None, each.script)
             and set(tags) <= set(each.request.get("tags", ()))
         ]
-        return json_response(page_of(call, "/ml/v4/deployments", rows))
+        return json_response(page_of(call, PATH, rows))
 
+    @operation("DELETE", f"{PATH}/{{id}}", name="DeleteDeployment")
     def delete(self, call: Call) -> Response:
         """DELETE /ml/v4/deployments/{id}: scripts and results stay."""
         demand_version(call)

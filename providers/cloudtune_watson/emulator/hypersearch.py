@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cloudtune.emulator_kit import Context, Json, Response, StudyError, json_response
+from cloudtune.emulator_kit import Context, Json, Response, StudyError, json_response, operation
 from cloudtune_watson.contract import InvalidSpecError
 from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.errors import conflict, invalid, not_found, unimplemented
@@ -33,6 +33,9 @@ PATH = "/platform/rest/deeplearning/v1/hypersearch"
 _MAX_NAME = 200
 _RESERVED_NAMES = ("algorithm", ".", "..")
 """Names that lead elsewhere in a path."""
+_WMLA = "/platform/rest/deeplearning/v1"
+_SEARCH = f"{_WMLA}/hypersearch/{{name}}"
+_EXEC = f"{_WMLA}/execs/{{exec}}"
 
 
 class Hypersearch:
@@ -50,6 +53,7 @@ class Hypersearch:
         self._tuners = tuners
         self._context = context
 
+    @operation("POST", f"{_WMLA}/hypersearch", name="StartSearch")
     def start(self, call: Call) -> Response:
         """POST /hypersearch: a form with a file and ``data``, which is JSON.
 
@@ -79,33 +83,12 @@ class Hypersearch:
             return json_response(name)
         return json_response({"uid": name, "href": f"{PATH}/{name}"}, 201)
 
+    @operation("GET", f"{_WMLA}/hypersearch", name="ListSearches")
     def list(self, _call: Call) -> Response:
         """GET /hypersearch."""
         return json_response([self._view(tuner) for tuner in self._tuners.values()])
 
-    def get(self, call: Call) -> Response:
-        """GET /hypersearch/{name}."""
-        return json_response(self._view(self._tuner(call)))
-
-    def stop(self, call: Call) -> Response:
-        """PUT /hypersearch/{name}."""
-        return self._stop(call, now=False)
-
-    def force_stop(self, call: Call) -> Response:
-        """PUT /hypersearch/{name}/force."""
-        return self._stop(call, now=True)
-
-    def delete(self, call: Call) -> Response:
-        """DELETE /hypersearch/{name}: a running search ends."""
-        self._delete(self._tuner(call))
-        return Response(204)
-
-    def delete_all(self, _call: Call) -> Response:
-        """DELETE /hypersearch."""
-        for tuner in list(self._tuners.values()):
-            self._delete(tuner)
-        return Response(204)
-
+    @operation("GET", f"{_WMLA}/hypersearch/algorithm", name="ListAlgorithms")
     def algorithms(self, call: Call) -> Response:
         """GET /hypersearch/algorithm: the list has TPE, requests Tpe."""
         rows: list[Json] = [
@@ -113,14 +96,45 @@ class Hypersearch:
         ]
         return json_response(rows if call.one("type", "BUILD_IN") == "BUILD_IN" else [])
 
+    @operation("GET", _SEARCH, name="GetSearch")
+    def get(self, call: Call) -> Response:
+        """GET /hypersearch/{name}."""
+        return json_response(self._view(self._tuner(call)))
+
+    @operation("PUT", _SEARCH, name="StopSearch")
+    def stop(self, call: Call) -> Response:
+        """PUT /hypersearch/{name}."""
+        return self._stop(call, now=False)
+
+    @operation("PUT", f"{_SEARCH}/force", name="ForceStopSearch")
+    def force_stop(self, call: Call) -> Response:
+        """PUT /hypersearch/{name}/force."""
+        return self._stop(call, now=True)
+
+    @operation("DELETE", _SEARCH, name="DeleteSearch")
+    def delete(self, call: Call) -> Response:
+        """DELETE /hypersearch/{name}: a running search ends."""
+        self._delete(self._tuner(call))
+        return Response(204)
+
+    @operation("DELETE", f"{_WMLA}/hypersearch", name="DeleteSearches")
+    def delete_all(self, _call: Call) -> Response:
+        """DELETE /hypersearch."""
+        for tuner in list(self._tuners.values()):
+            self._delete(tuner)
+        return Response(204)
+
+    @operation("GET", f"{_WMLA}/execs/?")
     def list_execs(self, _call: Call) -> Response:
         """GET /execs."""
         return json_response([views.execution(each) for each in self._experiments().values()])
 
+    @operation("GET", _EXEC)
     def get_exec(self, call: Call) -> Response:
         """GET /execs/{id}."""
         return json_response(views.execution(self._experiment(call)))
 
+    @operation("GET", f"{_EXEC}/log", name="GetExecLog")
     def exec_log(self, call: Call) -> Response:
         """GET /execs/{id}/log: its output so far."""
         try:
@@ -129,6 +143,7 @@ class Hypersearch:
             text = b""
         return Response(200, text, "text/plain; charset=utf-8")
 
+    @operation("GET", f"{_EXEC}/result", name="GetExecResult")
     def exec_result(self, call: Call) -> Response:
         """GET /execs/{id}/result: its folder of results, as a zip."""
         job = self._experiment(call).job
@@ -140,6 +155,7 @@ class Hypersearch:
         name = f"attachment;filename=train_result_{job.id}.zip"
         return Response(200, packed.getvalue(), "application/zip", [("Content-Disposition", name)])
 
+    @operation("POST", f"{_EXEC}/stop")
     def stop_exec(self, call: Call) -> Response:
         """POST /execs/{id}/stop."""
         self._context.jobs.stop(self._experiment(call).job)

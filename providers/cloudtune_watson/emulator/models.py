@@ -16,7 +16,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from cloudtune.emulator_kit import Json, Response, json_response
+from cloudtune.emulator_kit import Json, Response, json_response, operation
 from cloudtune_watson.emulator.errors import not_found
 from cloudtune_watson.emulator.lists import demand_version, page_of
 from cloudtune_watson.emulator.state import Training
@@ -63,6 +63,7 @@ class Models:
     def __init__(self) -> None:
         self._models: dict[str, Model] = {}
 
+    @operation("POST", PATH, name="CreateModel")
     def create(self, call: Call) -> Response:
         """POST /ml/v4/models."""
         demand_version(call)
@@ -72,11 +73,13 @@ class Models:
         self._models[model.id] = model
         return json_response(_view(model), 202)
 
+    @operation("GET", f"{PATH}/{{id}}", name="GetModel")
     def get(self, call: Call) -> Response:
         """GET /ml/v4/models/{id}."""
         demand_version(call)
         return json_response(_view(self._named(call)))
 
+    @operation("GET", PATH, name="ListModels")
     def list(self, call: Call) -> Response:
         """GET /ml/v4/models: newest first, which is chosen."""
         demand_version(call)
@@ -84,6 +87,7 @@ class Models:
         rows = [_view(each) for each in reversed(self._models.values()) if each.scope == scope]
         return json_response(page_of(call, PATH, rows))
 
+    @operation("DELETE", f"{PATH}/{{id}}", name="DeleteModel")
     def delete(self, call: Call) -> Response:
         """DELETE /ml/v4/models/{id}."""
         demand_version(call)

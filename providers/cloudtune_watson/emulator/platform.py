@@ -11,7 +11,7 @@ import os
 import time
 from urllib.parse import parse_qsl
 
-from cloudtune.emulator_kit import Json, Response, is_map, json_response
+from cloudtune.emulator_kit import Json, Response, is_map, json_response, operation
 from cloudtune_watson.emulator.errors import invalid, not_found
 from cloudtune_watson.emulator.keys import TOKEN_SECONDS, Keys
 from cloudtune_watson.emulator.lists import demand_version
@@ -26,6 +26,7 @@ _DEFAULT_VERSION = "5.0"
 """The only version that both of IBM's clients know."""
 _INSTANCE = "00000000-0000-4000-8000-00000000aaaa"
 """The instance of watsonx.ai Runtime of every space."""
+_SPECIFICATIONS = "/v2/(?P<kind>hardware|software)_specifications"
 
 
 def version() -> str:
@@ -43,6 +44,7 @@ class Platform:
         """The names of those that clients have created, by kind."""
         self._seen: dict[Scope, None] = {("space_id", "emulated-space"): None}
 
+    @operation("POST", "/icp4d-api/v1/authorize")
     def authorize(self, call: Call) -> Response:
         """POST /icp4d-api/v1/authorize."""
         document = call.json()
@@ -54,6 +56,7 @@ class Platform:
         self._keys.is_cloud = False
         return json_response({"_messageCode_": "success", "message": "success", "token": token})
 
+    @operation("POST", "/identity/token", name="GetToken")
     def exchange_key(self, call: Call) -> Response:
         """POST /identity/token, of IBM Cloud's IAM, whose form has the key."""
         form = dict(parse_qsl(call.body.decode("utf-8", "replace")))
@@ -72,15 +75,18 @@ class Platform:
             }
         )
 
+    @operation("GET", "/auth/v1/logon")
     def logon(self, _call: Call) -> Response:
         """GET /auth/v1/logon, of WML Accelerator, with a password."""
         return json_response({"accessToken": self._keys.token("Admin")})
 
+    @operation("GET", "/ml/wml_services(?:/v2)?/version", name="GetVersion")
     def version(self, _call: Call) -> Response:
         """GET /ml/wml_services/version and /ml/wml_services/v2/version."""
         number = _DEFAULT_VERSION if version() == STANDALONE else version()
         return json_response({"version": f"{number}.0" if number.count(".") == 1 else number})
 
+    @operation("GET", "/v2/spaces")
     def list_spaces(self, call: Call) -> Response:
         """GET /v2/spaces: the default space and those that were used."""
         rows = [self._row(scope) for scope in self._seen if scope[0] == "space_id"]
@@ -88,14 +94,17 @@ class Platform:
         count = int(limit) if limit.isdecimal() and len(limit) < 6 else 100
         return json_response({"limit": count, "resources": rows[:count], "total_count": len(rows)})
 
+    @operation("GET", "/v2/spaces/{id}")
     def get_space(self, call: Call) -> Response:
         """GET /v2/spaces/{id}."""
         return json_response(self._row(self._record(scope_of(call.names["id"], None))))
 
+    @operation("GET", "/v2/projects/{id}")
     def get_project(self, call: Call) -> Response:
         """GET /v2/projects/{id}."""
         return json_response(self._row(self._record(scope_of(None, call.names["id"]))))
 
+    @operation("GET", _SPECIFICATIONS)
     def list_specifications(self, call: Call) -> Response:
         """GET /v2/hardware_specifications and /v2/software_specifications, by name.
 
@@ -107,6 +116,7 @@ class Platform:
         rows = [_specification(kind, each) for each in sorted(names) if name in (None, each)]
         return json_response({"total_results": len(rows), "resources": rows})
 
+    @operation("POST", _SPECIFICATIONS)
     def create_specification(self, call: Call) -> Response:
         """POST /v2/hardware_specifications and /v2/software_specifications."""
         kind, document = call.names["kind"], call.json()
@@ -116,6 +126,7 @@ class Platform:
         self._specifications[kind].add(name)
         return json_response(_specification(kind, name))
 
+    @operation("GET", f"{_SPECIFICATIONS}/{{id}}")
     def get_specification(self, call: Call) -> Response:
         """GET /v2/hardware_specifications/{id} and /v2/software_specifications/{id}."""
         kind, id_ = call.names["kind"], call.names["id"]
@@ -123,6 +134,7 @@ class Platform:
             raise not_found(f"The {kind} specification {id_!r} does not exist.")
         return json_response(_specification(kind, id_.removeprefix(f"{kind}-")))
 
+    @operation("GET", "/v1/task_credentials")
     def list_task_credentials(self, _call: Call) -> Response:
         """GET /v1/task_credentials: one, with what ``task_credentials.py`` of 1.8.1 reads."""
         row: Json = {
@@ -133,6 +145,7 @@ class Platform:
         }
         return json_response({"credentials": [row]})
 
+    @operation("GET", "/ml/v4/instances/{id}")
     def get_instance(self, call: Call) -> Response:
         """GET /ml/v4/instances/{id}: what is used (types of API v4)."""
         demand_version(call)

@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloudtune.emulator_kit import Json, Response, json_response
+from cloudtune.emulator_kit import Json, Response, json_response, operation
 from cloudtune_watson.emulator.errors import invalid, not_found
 from cloudtune_watson.emulator.wire import Call
 
@@ -29,6 +29,7 @@ _MAX_NAME = 200
 """Bytes of one name of a path."""
 _MAX_PATH = 3_000
 """Bytes of a whole path on this machine."""
+_FILES = "/v2/asset_files/{*}"
 
 
 def scope_of(space: object, project: object) -> Scope:
@@ -107,6 +108,7 @@ class Files:
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
 
+    @operation("GET", _FILES, name="GetFile")
     def read(self, call: Call) -> Response:
         """GET /v2/asset_files/{path}: a file's content, or the entries of a folder."""
         scope, path = scope_in(call), call.names["path"]
@@ -119,6 +121,7 @@ class Files:
         top = self._volume.file(scope, "")
         return json_response({"resources": [_row(each, top) for each in entries]})
 
+    @operation("HEAD", _FILES, name="HeadFile")
     def head(self, call: Call) -> Response:
         """HEAD /v2/asset_files/{path}."""
         target = self._volume.file(scope_in(call), call.names["path"])
@@ -128,6 +131,7 @@ class Files:
         size = str(target.stat().st_size)
         return Response(200, headers=[("X-Asset-Files-Type", kind), ("X-Asset-Files-Size", size)])
 
+    @operation("PUT", _FILES, name="PutFile")
     def put(self, call: Call) -> Response:
         """PUT /v2/asset_files/{path}: a form with ``file``, or the content itself."""
         scope, path = scope_in(call), call.names["path"]
@@ -148,6 +152,7 @@ class Files:
             raise invalid(f"{path} cannot be written: {error.strerror}") from error
         return json_response({"path": path, "type": "file", "size": target.stat().st_size}, 201)
 
+    @operation("DELETE", _FILES, name="DeleteFile")
     def delete(self, call: Call) -> Response:
         """DELETE /v2/asset_files/{path}: a file, or a folder with its content."""
         path = call.names["path"].strip("/")

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from cloudtune.emulator_kit import Context, Json, Response, is_map, json_response
+from cloudtune.emulator_kit import Context, Json, Response, is_map, json_response, operation
 from cloudtune_watson.contract import Container, InvalidSpecError, MetricFiles, training_start
 from cloudtune_watson.emulator import views
 from cloudtune_watson.emulator.assets import Assets
@@ -67,6 +67,7 @@ REQUEST = Map(
         ),
     },
 )
+PATH = "/ml/v4/trainings"
 
 
 class Trainings:
@@ -79,6 +80,7 @@ class Trainings:
         self._jobs = context.jobs
         self._trainings: dict[str, Training] = {}
 
+    @operation("POST", PATH, name="CreateTraining")
     def create(self, call: Call) -> Response:
         """POST /ml/v4/trainings."""
         demand_version(call)
@@ -101,11 +103,13 @@ class Trainings:
         self._jobs.launch(job)
         return json_response(views.training(created), 201)
 
+    @operation("GET", f"{PATH}/{{id}}", name="GetTraining")
     def get(self, call: Call) -> Response:
         """GET /ml/v4/trainings/{id}."""
         demand_version(call)
         return json_response(views.training(self._training(call)))
 
+    @operation("GET", PATH, name="ListTrainings")
     def list(self, call: Call) -> Response:
         """GET /ml/v4/trainings: newest first; several tags must all match. Both are chosen."""
         demand_version(call)
@@ -116,8 +120,9 @@ class Trainings:
             if each.scope == scope and _matches(each, call)
         ]
         rows = [views.training(each) for each in matches]
-        return json_response(page_of(call, "/ml/v4/trainings", rows))
+        return json_response(page_of(call, PATH, rows))
 
+    @operation("DELETE", f"{PATH}/{{id}}", name="DeleteTraining")
     def delete(self, call: Call) -> Response:
         """DELETE /ml/v4/trainings/{id}: cancel it; with ``hard_delete`` also delete it.
 
