@@ -20,14 +20,6 @@ class Nesting:
         self._kept = kept
         self._key = key
 
-    def entry(self, name: str) -> Any:
-        """Return what is kept of a parameter, empty if there is nothing."""
-        *outer, last = self._keys(name, self._kept)
-        kept = self._kept
-        for key in outer:
-            kept = self._level(kept.get(key)) or {}
-        return kept.get(last, {})
-
     def put(self, parameters: Json, name: str, definition: Any) -> None:
         """Put a parameter into the level where the document has it."""
         *outer, last = self._keys(name, self._kept)
