@@ -75,6 +75,8 @@ class Format(ABC):
     """What a file is, such as ``a Katib Experiment``."""
     source: str
     """The documentation that the reader and the writer follow, with its date."""
+    dialect_at: str = ""
+    """Where the dialect is, as ``module:NAME``, which is imported late; empty if there is none."""
     yaml_version: YamlVersion = "1.2"
     """The version of YAML as which the tool reads its files."""
     syntax: Literal["json", "yaml"] = "json"
@@ -107,7 +109,9 @@ class Format(ABC):
 
     def dialect(self) -> Dialect | None:
         """Return how a study is written as a document; None if the format is read only."""
-        return None
+        from pkgutil import resolve_name
+
+        return resolve_name(self.dialect_at) if self.dialect_at else None
 
     def join(self, documents: Sequence[Json], report: Report) -> Json:  # noqa: ARG002
         """Return one document with several studies, each of which is written as a document.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from importlib.metadata import EntryPoint
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from cloudtune.common.entry_points import find_entry_points
@@ -59,8 +59,7 @@ class Parts(Generic[PartT]):
             UsageError: If its package cannot be imported.
         """
         if name in self._own:
-            module, _, attribute = self._own[name].partition(":")
-            return cast("PartT", getattr(import_module(module), attribute)())
+            return cast("PartT", resolve_name(self._own[name])())
         entry = self._others()[name]
         try:
             return cast("PartT", entry.load()())

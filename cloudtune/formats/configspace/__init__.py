@@ -8,7 +8,6 @@ limits are in SMAC's ``Scenario``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -17,9 +16,6 @@ from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.study.yaml_reader import is_list, is_map
 
-if TYPE_CHECKING:
-    from cloudtune.dialect.model import Dialect
-
 
 class ConfigSpaceFormat(Format):
     """Configuration spaces of ConfigSpace."""
@@ -27,6 +23,7 @@ class ConfigSpaceFormat(Format):
     name = HOME
     title = "a configuration space of ConfigSpace"
     source = "https://automl.github.io/ConfigSpace/latest/, 1.2.2, read 2026-11-27"
+    dialect_at = "cloudtune.formats.configspace.dialect:CONFIGSPACE"
 
     @override
     def matches(self, document: Json) -> bool:
@@ -40,9 +37,3 @@ class ConfigSpaceFormat(Format):
         from cloudtune.formats.configspace.reader import SpaceReader
 
         return [SpaceReader(document).draft()]
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune.formats.configspace.dialect import CONFIGSPACE
-
-        return CONFIGSPACE

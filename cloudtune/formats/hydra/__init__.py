@@ -9,16 +9,12 @@ Hydra's own sweeper; the bounds of ``interval`` are floats unless it is cast to 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.hydra.names import HOME, default_of, uses_optuna
 from cloudtune.formats.model import Format, StudyDraft
-
-if TYPE_CHECKING:
-    from cloudtune.dialect.model import Dialect
 
 
 class HydraFormat(Format):
@@ -27,6 +23,7 @@ class HydraFormat(Format):
     name = HOME
     title = "a configuration of Hydra's Optuna sweeper"
     source = "https://hydra.cc/docs/plugins/optuna_sweeper, read 2026-11-30"
+    dialect_at = "cloudtune.formats.hydra.dialect:HYDRA"
     syntax = "yaml"
 
     @override
@@ -38,9 +35,3 @@ class HydraFormat(Format):
         from cloudtune.formats.hydra.reader import SweeperReader
 
         return [SweeperReader(document).draft()]
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune.formats.hydra.dialect import HYDRA
-
-        return HYDRA

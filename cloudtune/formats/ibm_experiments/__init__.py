@@ -9,7 +9,6 @@ any more: IBM ended the API on 1 October 2020. Its settings mean another request
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -18,9 +17,6 @@ from cloudtune.formats.ibm_experiments.names import HOME, OPTIMIZATION, REFERENC
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.study.yaml_reader import is_map
 
-if TYPE_CHECKING:
-    from cloudtune.dialect.model import Dialect
-
 
 class ExperimentsFormat(Format):
     """Experiments of IBM's API v3: a study for each training reference with a search."""
@@ -28,6 +24,7 @@ class ExperimentsFormat(Format):
     name = HOME
     title = "an experiment of IBM's Watson Machine Learning (API v3)"
     source = "IBM Cloud docs, Hyper parameters optimization, of 2018-02-05, read 2026-11-24"
+    dialect_at = "cloudtune.formats.ibm_experiments.dialect:IBM_EXPERIMENTS"
     syntax = "yaml"
 
     @override
@@ -40,9 +37,3 @@ class ExperimentsFormat(Format):
         from cloudtune.formats.ibm_experiments.reader import read_experiment
 
         return read_experiment(document)
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune.formats.ibm_experiments.dialect import IBM_EXPERIMENTS
-
-        return IBM_EXPERIMENTS

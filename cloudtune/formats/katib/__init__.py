@@ -11,16 +11,12 @@ The code of a trial is in an image, so ``trialTemplate`` stays in ``providers.ka
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.katib.names import HOME, STUDY_JOB
 from cloudtune.formats.model import Format, StudyDraft
-
-if TYPE_CHECKING:
-    from cloudtune.dialect.model import Dialect
 
 
 class KatibFormat(Format):
@@ -29,6 +25,7 @@ class KatibFormat(Format):
     name = HOME
     title = "a Katib Experiment"
     source = "https://www.kubeflow.org/docs/components/katib/, read 2026-11-27"
+    dialect_at = "cloudtune.formats.katib.dialect:KATIB"
     syntax = "yaml"
 
     @override
@@ -45,9 +42,3 @@ class KatibFormat(Format):
             document.refuse("kind", reason)
             return []
         return [ExperimentReader(document).draft()]
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune.formats.katib.dialect import KATIB
-
-        return KATIB

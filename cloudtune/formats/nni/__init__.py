@@ -13,7 +13,6 @@ space can be a file of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -22,9 +21,6 @@ from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.nni.names import HOME, SPELLINGS
 from cloudtune.formats.nni.spelling import fold, respell
 from cloudtune.study.yaml_reader import is_map
-
-if TYPE_CHECKING:
-    from cloudtune.dialect.model import Dialect
 
 _SPACES = frozenset(map(fold, SPELLINGS["space"] + SPELLINGS["space_file"]))
 _TYPICAL = frozenset(
@@ -47,6 +43,7 @@ class NniFormat(Format):
     source = (
         "https://nni.readthedocs.io/en/stable/reference/experiment_config.html, read 2026-11-27"
     )
+    dialect_at = "cloudtune.formats.nni.dialect:NNI"
     syntax = "yaml"
     yaml_version = "1.1"
 
@@ -62,12 +59,6 @@ class NniFormat(Format):
         from cloudtune.formats.nni.reader import ExperimentReader
 
         return [ExperimentReader(respell(document)).draft()]
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune.formats.nni.dialect import NNI
-
-        return NNI
 
 
 def is_space(document: Json) -> bool:

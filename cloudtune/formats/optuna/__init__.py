@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -21,9 +20,6 @@ from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.optuna.names import DISTRIBUTIONS, HOME
 from cloudtune.study.yaml_reader import is_list, is_map
 
-if TYPE_CHECKING:
-    from cloudtune.dialect.model import Dialect
-
 
 class OptunaFormat(Format):
     """Studies in storages of Optuna, and their facts as JSON."""
@@ -31,6 +27,7 @@ class OptunaFormat(Format):
     name = HOME
     title = "an Optuna study"
     source = "https://optuna.readthedocs.io/en/v5.0.0/, read 2026-11-27"
+    dialect_at = "cloudtune.formats.optuna.dialect:OPTUNA"
 
     @override
     def matches(self, document: Json) -> bool:
@@ -51,12 +48,6 @@ class OptunaFormat(Format):
         if "studies" in document:
             return [_read_one(each) for each in document.maps("studies")]
         return [StudyReader(document).draft()]
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune.formats.optuna.dialect import OPTUNA
-
-        return OPTUNA
 
     @override
     def join(self, documents: Sequence[Json], report: Report) -> Json:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -22,9 +21,6 @@ from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.ray.names import HOME, is_domain
 from cloudtune.study.yaml_reader import is_list, is_map
 
-if TYPE_CHECKING:
-    from cloudtune.dialect.model import Dialect
-
 
 class RayFormat(Format):
     """Tuners of Ray Tune: ``param_space``, ``tune_config`` and ``run_config``."""
@@ -32,6 +28,7 @@ class RayFormat(Format):
     name = HOME
     title = "a search space of Ray Tune"
     source = "https://docs.ray.io/en/releases-2.60.0/tune/api/, read 2026-11-27"
+    dialect_at = "cloudtune.formats.ray.dialect:RAY"
 
     @override
     def matches(self, document: Json) -> bool:
@@ -50,12 +47,6 @@ class RayFormat(Format):
             space = dict(document.original)
             document = Fields({"param_space": space}, document.report)
         return [TunerReader(document).draft()]
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune.formats.ray.dialect import RAY
-
-        return RAY
 
     @override
     def open(self, place: str, *, is_named: bool) -> Json | None:

@@ -9,7 +9,6 @@ The names of schedulers of earlier versions are from memory, not verified.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -18,9 +17,6 @@ from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.syne_tune.names import HOME, is_domain, parse_space
 from cloudtune.study.yaml_reader import is_list, is_map
 
-if TYPE_CHECKING:
-    from cloudtune.dialect.model import Dialect
-
 
 class SyneTuneFormat(Format):
     """Configuration spaces of Syne Tune, alone or in ``metadata.json``."""
@@ -28,6 +24,7 @@ class SyneTuneFormat(Format):
     name = HOME
     title = "a configuration space of Syne Tune"
     source = "https://syne-tune.readthedocs.io, syne-tune 0.16.0, read 2026-11-27"
+    dialect_at = "cloudtune.formats.syne_tune.dialect:SYNE_TUNE"
 
     @override
     def matches(self, document: Json) -> bool:
@@ -45,9 +42,3 @@ class SyneTuneFormat(Format):
             space = dict(document.original)
             document = Fields({"config_space": space}, document.report)
         return [ExperimentReader(document).draft()]
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune.formats.syne_tune.dialect import SYNE_TUNE
-
-        return SYNE_TUNE

@@ -9,7 +9,7 @@ stopping configuration is that of Vertex AI Vizier (google/cloud/aiplatform/v1/s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import override
 
@@ -17,9 +17,6 @@ from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.vizier.names import HOME, SPEC, camel_case
 from cloudtune.study.yaml_reader import is_list, is_map
-
-if TYPE_CHECKING:
-    from cloudtune.dialect.model import Dialect
 
 _JOB_KEYS = ("trialJobSpec", "maxTrialCount", "parallelTrialCount", "hyperparameterTuningJob")
 """What a tuning job of Vertex AI has, whose file has a StudySpec, too."""
@@ -31,6 +28,7 @@ class VizierFormat(Format):
     name = HOME
     title = "a study configuration of Vizier"
     source = "google/vizier, vizier/_src/service/study.proto at ed8cb966, read 2026-11-27"
+    dialect_at = "cloudtune.formats.vizier.dialect:VIZIER"
 
     @override
     def matches(self, document: Json) -> bool:
@@ -48,12 +46,6 @@ class VizierFormat(Format):
         from cloudtune.formats.vizier.reader import read_study
 
         return [read_study(document)]
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune.formats.vizier.dialect import VIZIER
-
-        return VIZIER
 
 
 def find_spec(data: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,7 +9,6 @@ W&B reads YAML with PyYAML, for which ``1e-5`` is text.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -17,9 +16,6 @@ from cloudtune.formats.fields import Fields, Json
 from cloudtune.formats.model import Format, StudyDraft
 from cloudtune.formats.wandb.names import HOME, METHODS
 from cloudtune.study.yaml_reader import is_map
-
-if TYPE_CHECKING:
-    from cloudtune.dialect.model import Dialect
 
 _OTHERS = frozenset(["objective", "search_space", "apiVersion"])
 _STUDY = frozenset(["trial", "limits", "strategy", "constants"])
@@ -39,6 +35,7 @@ class WandbFormat(Format):
     name = HOME
     title = "a Weights & Biases sweep"
     source = "https://docs.wandb.ai/models/sweeps/sweep-config-keys, read 2026-11-27"
+    dialect_at = "cloudtune.formats.wandb.dialect:WANDB"
     syntax = "yaml"
     yaml_version = "1.1"
 
@@ -63,9 +60,3 @@ class WandbFormat(Format):
         from cloudtune.formats.wandb.reader import SweepReader
 
         return [SweepReader(document).draft()]
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune.formats.wandb.dialect import WANDB
-
-        return WANDB
