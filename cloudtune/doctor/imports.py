@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
 from cloudtune.bundle.locked_requirements import read_requirements
 from cloudtune.bundle.missing_modules import installed_packages, package_of
 from cloudtune.bundle.own_modules import entry_files, file_imports, reached_files
@@ -124,7 +126,7 @@ def _closure(package: str) -> set[str]:
     known: set[str] = set()
     pending = [package]
     while pending:
-        name = _normalized(pending.pop())
+        name = canonicalize_name(pending.pop())
         if name in known:
             continue
         known.add(name)
@@ -141,11 +143,7 @@ def _packages(module: str) -> set[str]:
     """Return the packages that may provide a module."""
     installed = installed_packages().get(module, ())
     names = {module, package_of(module), *installed}
-    return {_normalized(name) for name in names}
-
-
-def _normalized(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return {canonicalize_name(name) for name in names}
 
 
 def _imports(plan: Plan) -> dict[str, tuple[str, int]]:

@@ -9,7 +9,6 @@ environment of Azure, so ``trial`` stays in ``providers.azure.native``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -17,9 +16,6 @@ from cloudtune.formats import Fields, Format, StudyDraft, refusals
 from cloudtune.provider import Json
 from cloudtune_azure.native.names import is_rest, sweep_steps
 from cloudtune_azure.settings import NAME
-
-if TYPE_CHECKING:
-    from cloudtune.formats import Dialect
 
 
 class AzureFormat(Format):
@@ -31,6 +27,7 @@ class AzureFormat(Format):
         "https://learn.microsoft.com/azure/machine-learning/reference-yaml-job-sweep, "
         "read 2026-11-27"
     )
+    dialect_at = "cloudtune_azure.dialect:AZURE"
     syntax = "yaml"
 
     @override
@@ -65,9 +62,3 @@ class AzureFormat(Format):
             title = properties.get("displayName") or document.original.get("name")
             document = Fields({**from_rest(properties), "display_name": title}, document.report)
         return [JobReader(document).draft()]
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune_azure.dialect import AZURE
-
-        return AZURE

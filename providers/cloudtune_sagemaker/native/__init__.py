@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from cloudtune.formats import Dialect, Fields, Format, Report, StudyDraft
+from cloudtune.formats import Fields, Format, Report, StudyDraft
 from cloudtune.provider import Json
 from cloudtune_sagemaker.settings import NAME
 
@@ -26,6 +26,7 @@ class SageMakerFormat(Format):
     name = NAME
     title = "a SageMaker tuning job"
     source = "botocore 1.44.8, service model sagemaker 2017-07-24"
+    dialect_at = "cloudtune_sagemaker.dialect:SAGEMAKER"
 
     @override
     def matches(self, document: Json) -> bool:
@@ -53,12 +54,6 @@ class SageMakerFormat(Format):
 
         is_machine = "StartAt" in document or "Resource" in document
         return read_machine(document) if is_machine else read_request(document)
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune_sagemaker.dialect import SAGEMAKER
-
-        return SAGEMAKER
 
     @override
     def join(self, documents: Sequence[Json], report: Report) -> Json:

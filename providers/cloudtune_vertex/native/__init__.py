@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from cloudtune.formats import Dialect, Fields, Format, StudyDraft
+from cloudtune.formats import Fields, Format, StudyDraft
 from cloudtune.provider import Json, is_map
 from cloudtune_vertex.native.names import JOB
 from cloudtune_vertex.settings import NAME
@@ -29,6 +29,7 @@ class VertexFormat(Format):
     name = NAME
     title = "a Vertex AI tuning job"
     source = "google/cloud/aiplatform/v1/hyperparameter_tuning_job.proto, read 2026-11-24"
+    dialect_at = "cloudtune_vertex.dialect:VERTEX"
 
     @override
     def matches(self, document: Json) -> bool:
@@ -44,9 +45,3 @@ class VertexFormat(Format):
         from cloudtune_vertex.native.reader import read_job
 
         return [read_job(document)]
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune_vertex.dialect import VERTEX
-
-        return VERTEX

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from cloudtune.formats import Dialect, Fields, Format, StudyDraft
+from cloudtune.formats import Fields, Format, StudyDraft
 from cloudtune.provider import Json, is_map
 from cloudtune_watson.settings import NAME
 
@@ -24,6 +24,7 @@ class WatsonFormat(Format):
     name = NAME
     title = "a hyperparameter search of IBM's WML Accelerator"
     source = "ibm-wmla 0.1.1, wmla_api_v1.py, start_hpo, read 2026-11-24"
+    dialect_at = "cloudtune_watson.wmla.dialect:WATSON"
 
     @override
     def matches(self, document: Json) -> bool:
@@ -48,9 +49,3 @@ class WatsonFormat(Format):
         from cloudtune_watson.wmla.native.reader import read_search
 
         return read_search(document)
-
-    @override
-    def dialect(self) -> Dialect:
-        from cloudtune_watson.wmla.dialect import WATSON
-
-        return WATSON
