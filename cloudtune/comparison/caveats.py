@@ -13,7 +13,7 @@ from cloudtune.comparison.curves import MIN_IDLE_SECONDS
 from cloudtune.comparison.groups import Group, study_differences
 from cloudtune.comparison.rankings import Question
 from cloudtune.provider.rehearsal import Rehearsal
-from cloudtune.results.aggregate import equal_results, limit_changes
+from cloudtune.results.aggregate import equal_results, limit_changes, metric_warnings
 from cloudtune.results.model import StudyResult, job_state
 from cloudtune.study.quantities import format_list
 
@@ -124,6 +124,9 @@ def _quality(group: Group) -> Iterator[tuple[tuple[Question, ...], str]]:
         yield ("best", "first"), f"trials that break a constraint do not count ({counts})"
     if text := equal_results(trials):
         yield ("best", "first"), text
+    for job in jobs:
+        for text in metric_warnings(job.trials):
+            yield ("best", "first"), f"run {job.run}, {text}"
     if not group.independent:
         seeds = ", ".join(str(job.seed) for job in jobs)
         text = (

@@ -271,7 +271,7 @@ class TrialStarts:
         measurements = self._trials.get(event.number).measurements
         if reason := explain_missing_result(study, measurements, event.reason):
             return replace(event, state="failed", reason=reason)
-        event = replace(event, reason="", log_tail="")
+        event = replace(event, log_tail="")
         resource = self._open[event.number].resource
         if resource is not None and resource < (study.strategy.max or 0):
             return replace(event, state="pending", reason="waiting for more of its resource")

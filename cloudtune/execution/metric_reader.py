@@ -112,7 +112,6 @@ class MetricPatterns:
         secrets: SecretFilter = _NO_SECRETS,
         *,
         as_service: bool = False,
-        notify: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """Compile the regular expressions.
 
@@ -122,7 +121,6 @@ class MetricPatterns:
             secrets: What messages do not quote.
             as_service: Whether every match counts as it is, as at a service that searches the log
                 itself: also in lines of tracebacks, and a part of a number.
-            notify: Receives why the numbers of a metric may be others.
 
         Raises:
             MetricError: If a regular expression is invalid.
@@ -134,15 +132,15 @@ class MetricPatterns:
         self._secrets = secrets
         self._remarks: dict[str, str] = {}
         """The metrics whose last text is no number."""
-        self._notify = notify
-        self._warnings: set[str] = set()
         self._as_service = as_service
         self._streams = [_PrintedLines(as_service=as_service) for _ in range(2)]
 
     @property
     def warning(self) -> str:
-        """The metrics whose last match is not a number."""
-        return "; ".join(self._secrets.hide_text(remark) for remark in self._remarks.values())
+        """The metrics whose last match is not a number, or that may be wrong for other reasons."""
+        warnings = (reader.warning for reader in self._readers)
+        texts = [*self._remarks.values(), *filter(None, warnings)]
+        return "; ".join(map(self._secrets.hide_text, texts))
 
     def feed(self, data: bytes, stream: int = 0) -> Iterator[Measurement]:
         """Yield the measurements in the lines that ``data`` completes in its stream, 0 or 1.
@@ -215,9 +213,6 @@ class MetricPatterns:
                 self._remarks[name] = reader.remark
             elif numbers:
                 self._remarks.pop(name, None)
-            if reader.warning and reader.warning not in self._warnings:
-                self._warnings.add(reader.warning)
-                self._notify(self._secrets.hide_text(reader.warning))
             for value, given in numbers:
                 for step, values in self._steps.group({name: value}, given).items():
                     by_step.setdefault(step, {}).update(values)

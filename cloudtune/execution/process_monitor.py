@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,8 +60,6 @@ class ProcessSpec:
     """The names that replace secrets in the log and in messages, by value."""
     steps: StepCounter = field(default_factory=StepCounter)
     """Counts the printed measurements; pass an earlier one to continue its count."""
-    notify: Callable[[str], None] = lambda _text: None
-    """Receives why the numbers of a metric may be others."""
 
 
 class MonitoredProcess(Protocol):
@@ -117,7 +115,6 @@ class ProcessMonitor:
             spec.steps,
             self._secrets,
             as_service=spec.metrics_as_service,
-            notify=spec.notify,
         )
         self._wakeup_fd = wakeup_fd
         self._streams: list[_Stream] = []

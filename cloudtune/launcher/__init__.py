@@ -13,3 +13,5 @@ CONTRACT_FILE = "launcher_contract.py"
 SEED = "CLOUDTUNE_SEED"
 """Environment variable of the script: its seed. Also the name under which that of a confirming
 trial is sent."""
+LAUNCHER = "cloudtune: "
+"""How a line begins that the launcher itself prints about a trial."""

@@ -92,6 +92,10 @@ class Contract:
     def report_failure(self, reason: str) -> None:
         """Pass on why the trial failed, if the service does not read that from the log."""
 
+    def report_warning(self, warning: str) -> None:
+        """Pass on why the metrics of a script that succeeded may be wrong."""
+        self.report_failure(warning)
+
     def report_exit(self, code: int, *, stopped: bool) -> None:
         """Pass on the script's exit code, negative for a signal; before `close`.
 

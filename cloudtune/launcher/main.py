@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-from cloudtune.launcher import CONTRACT_FILE, SEED, STUDY_FILE
+from cloudtune.launcher import CONTRACT_FILE, LAUNCHER, SEED, STUDY_FILE
 from cloudtune.launcher.call import RUN, argument_values, command_line, environment
 from cloudtune.launcher.contract import Contract, has_files, parse_flags
 from cloudtune.launcher.expressions import with_reader
@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _refuse(contract: Contract, reason: str, code: int = 2) -> int:
-    print("cloudtune: " + reason.partition("\n")[0], file=sys.stderr)  # noqa: T201
+    print(LAUNCHER + reason.partition("\n")[0], file=sys.stderr)  # noqa: T201
     contract.report_failure(reason[:MAX_REASON_LENGTH])
     contract.report_exit(code, stopped=False)
     contract.close()
@@ -169,6 +169,10 @@ def _launch(
         reason = contract.divergence(objectives) or metrics.remark(objectives)
         if reason:
             return _refuse(contract, secrets.hide_text(reason), DIVERGED_EXIT)
+        if metrics.warning:
+            warning = secrets.hide_text(metrics.warning)
+            print(LAUNCHER + warning, file=sys.stderr)  # noqa: T201
+            contract.report_warning(warning[:MAX_REASON_LENGTH])
     contract.report_exit(code, stopped=bool(launcher.stop_signals))
     contract.close()
     return _exit_like(code)

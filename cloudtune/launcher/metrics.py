@@ -33,6 +33,8 @@ _NAME_THE_UNIT = "name the unit in the expression, after the group"
 _PRINT_IT_PLAINLY = "print it as Python reads it, such as 1234.5 or 1.2e-05"
 _MAX_LABELS, _MAX_LABEL_LENGTH = 100, 60
 """Words before numbers that are remembered for each regex, and their characters."""
+_MORE_DIGITS = r" \d{3}[.,]\d"
+"""What follows the first digits of a number with spaces between thousands and a fraction."""
 _NAME = r"[\w./-]+"
 """The name of a metric, or a part of it."""
 _MAX_PADDING = 6
@@ -111,6 +113,9 @@ class MetricReader:
                 raise self._misread(text, token[0], line, _cure(token))
             if number is not None:
                 numbers[start] = number, matched_step(match)
+                end = start + len(text)
+                if re.fullmatch(r"-?\d{1,3}", text) and re.match(_MORE_DIGITS, line[end : end + 6]):
+                    self._warn_of_part(line, start, end)
                 self._learn(_label(line, start), text)
                 if len(self._read_after) < _MAX_LABELS:
                     self._read_after.add(_last_words(line, start))
@@ -183,6 +188,14 @@ class MetricReader:
         message = "the regular expression of {}, {}, reads {}; make it match only one {}"
         how = "(`cloudtune doctor` suggests how)"
         text = message.format(self.name, self.pattern.pattern, what, how)
+        self.warning = self.warning or text
+
+    def _warn_of_part(self, line: str, start: int, end: int) -> None:
+        message = (
+            "the regular expression of {}, {}, reads only {!r} of {!r}; if that is one number, "
+        )
+        texts = line[start:end], line[start : end + 6].strip()
+        text = message.format(self.name, self.pattern.pattern, *texts) + "print it without spaces"
         self.warning = self.warning or text
 
     def _misread(self, text: str, number: str, line: str, cure: str) -> MisreadNumberError:

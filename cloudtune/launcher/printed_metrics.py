@@ -90,6 +90,11 @@ class PrintedMetrics:
         """Return which of the objectives was last printed without a number; empty if none."""
         return next((self._remarks[name] for name in objectives if self._remarks.get(name)), "")
 
+    @property
+    def warning(self) -> str:
+        """Why the metrics may be wrong although each number was read; empty if nothing is odd."""
+        return "; ".join(reader.warning for reader in self._readers if reader.warning)
+
     def _interrupt(self, _number: int, _frame: Any) -> None:
         message = "the regex of metric {} took more than {:g} s on one line: {}"
         raise TrialError(message.format(self._current[0], REGEX_TIMEOUT, self._current[1]))

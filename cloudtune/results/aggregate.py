@@ -100,6 +100,18 @@ def failures_by_cause(jobs: Sequence[StudyResult]) -> list[FailureCause]:
     return causes
 
 
+def metric_warnings(trials: Iterable[Trial]) -> list[str]:
+    """Return why metrics of completed trials may be wrong, each text with its trials."""
+    numbers: dict[str, list[int]] = {}
+    for trial in trials:
+        if trial.state == "completed" and trial.reason:
+            numbers.setdefault(trial.reason, []).append(trial.number)
+    return [
+        f"trial {first}{f' and {len(more)} more' if more else ''}: {reason}"
+        for reason, (first, *more) in numbers.items()
+    ]
+
+
 def misread_trials(result: StudyResult) -> list[Trial]:
     """Return the trials of a job whose numbers an expression misread, unless it tolerates failures.
 

@@ -136,7 +136,7 @@ class Ended:
     time: float
     state: TrialState
     reason: str = ""
-    """Why the trial ended, unless it just completed."""
+    """Why the trial ended; of one that completed, why its metrics may be wrong."""
     exit_code: int | None = None
     log_tail: str = ""
     """The last lines of the log of a trial that failed or has no metrics."""

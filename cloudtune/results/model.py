@@ -107,7 +107,7 @@ class Trial(Displayable, _Times):
     machine: str | None = None
     cost: Cost | None = None
     reason: str = ""
-    """Why it ended, unless it just completed; or what it waits for."""
+    """Why it ended, or what it waits for; of one that completed, why its metrics may be wrong."""
     log_tail: str = ""
     """The last lines of a failed trial's log."""
     exit_code: int | None = None

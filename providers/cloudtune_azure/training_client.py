@@ -165,7 +165,7 @@ class AzureJobs(Runs):
             measurements=curve.measurements,
             started=began or curve.started,
             ended=(ended or time.time()) if is_over else None,
-            reason=reason if state == "failed" else "",
+            reason=reason if state in {"completed", "failed"} else "",
             machine=self._machine(curve),
             log=log_address(self._context, job),
             artifacts=self._artifacts(started.checkpoint_number),

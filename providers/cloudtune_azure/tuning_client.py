@@ -158,7 +158,7 @@ class TuningClient(Runs):
         curve = self._curve(name)
         began = to_seconds(row.get("startTimeUtc")) or curve.started
         ended = to_seconds(row.get("endTimeUtc")) or time.time()
-        reason = ""
+        reason = curve.failure if state == "completed" else ""
         if curve.problem:
             if not is_over:
                 self._client.cancel_job(name)

@@ -62,8 +62,6 @@ class LocalRunner:
         if (folder / "trials").exists():
             reaper.kill_processes(f"{run}.")
         self._folder = folder
-        self._notify = notify
-        self._notes: set[str] = set()
         self._metrics = request["metrics"]
         self._fixed_resources = Resources(gpus=request["gpus_per_trial"])
         self._resources = resources if request.get("resources") else None
@@ -110,7 +108,6 @@ class LocalRunner:
                 grace=self._contract.grace,
                 lower=str(self._contract.shared) if self._contract.shared else None,
                 steps=steps,
-                notify=self._notify_once,
             )
 
         self._processes.start(started.number, spec, quick=self._contract.quick)
@@ -146,11 +143,6 @@ class LocalRunner:
                 reason = f"the script cannot be read: {error}"
         notify(cold_start_message(reason))
         return None
-
-    def _notify_once(self, text: str) -> None:
-        if text not in self._notes:
-            self._notes.add(text)
-            self._notify(text)
 
     def _finish(self, ended: Ended) -> Ended:
         self._slots.release(ended.number)

@@ -101,11 +101,12 @@ def _is_memory_kill(job: Json) -> bool:
 
 
 def failure_reason(job: Json, record: Record) -> str:
-    """Return why a job failed, or what it waits for; empty if it does neither."""
-    if trial_state(job, record) == "waiting":
+    """Return why a job failed, what it waits for, or what is doubtful about its metrics."""
+    state = trial_state(job, record)
+    if state == "waiting":
         return _message(job)[:_MAX_REASON]
-    if trial_state(job, record) != "failed":
-        return ""
+    if state != "failed":
+        return record.failure if state == "completed" else ""
     if _ended_itself(job, record):
         return record.failure or f"exit code {record.end_code}"
     if _is_memory_kill(job):  # the advice of Ray at the end of its message is long

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cloudtune.launcher import LAUNCHER
 from cloudtune.provider import JobContext, Json, Plan
 from cloudtune_sagemaker.errors import AwsError
 
@@ -15,6 +16,9 @@ LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 """The log group of training jobs (developer guide, logging-cloudwatch, read 2026-11-27)."""
 _LOG_GROUP = "$252Faws$252Fsagemaker$252FTrainingJobs"
 """The log group of training jobs, as console addresses encode it."""
+
+_LAST_LINES = 50
+"""Chosen: lines at the end of a log, after the launcher's own also those of the image."""
 
 
 def job_url(region: str, job: str, *, driven: bool = False) -> str:
@@ -76,6 +80,26 @@ def read_log(aws: Aws, job: str) -> Iterator[str]:
             if not following or token.get("nextToken") == following:
                 break
             token = {"nextToken": following}
+
+
+def read_warning(aws: Aws, job: str) -> str | None:
+    """Return the launcher's warning at the end of a job's log; None if there is no log yet.
+
+    Raises:
+        AwsError: If the caller may not read the log, or AWS cannot be reached.
+    """
+    group = {"logGroupName": LOG_GROUP}
+    response = aws.call(
+        "logs", "describe_log_streams", logStreamNamePrefix=f"{job}/algo-1-", **group
+    )
+    streams: list[Json] = response.get("logStreams") or []
+    if not streams:
+        return None
+    name = streams[-1]["logStreamName"]
+    response = aws.call("logs", "get_log_events", logStreamName=name, limit=_LAST_LINES, **group)
+    lines: list[str] = [event["message"] for event in response.get("events", ())]
+    found = [line.removeprefix(LAUNCHER) for line in lines if line.startswith(LAUNCHER)]
+    return found[-1] if found else "" if lines else None
 
 
 def _console(region: str) -> str:

@@ -62,6 +62,9 @@ class SageMakerContract(Contract):
             with open(os.path.join(folder, "failure"), "w", encoding="utf-8") as file:
                 file.write(reason)
 
+    def report_warning(self, warning: str) -> None:
+        """Do nothing: SageMaker shows no text of a job that succeeded but its log."""
+
 
 def find_contract(study: Json, _argv: Sequence[str]) -> Contract | None:
     """Return the contract if SageMaker's training toolkit started this process.

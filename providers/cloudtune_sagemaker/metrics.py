@@ -16,14 +16,17 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
+from cloudtune.common.debug_log import get_logger
 from cloudtune.provider import FailedPolls, Json, Plan
 from cloudtune.provider.lookup import uses_launcher
 from cloudtune.results import Measurement
 from cloudtune_sagemaker.client import Aws
+from cloudtune_sagemaker.console import read_warning
 from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.launcher_contract import CONTINUED
 from cloudtune_sagemaker.request.metric_regex import MAX_METRICS
 
+_log = get_logger(__name__)
 Series = Mapping[str, Mapping[int, float]]
 """The values of each metric by iteration."""
 FinalValues = Mapping[str, float]
@@ -84,6 +87,8 @@ class MetricReader:
         """Whether only final values are read, because the caller may not read others."""
         self.remark = ""
         """Why only final values are read, or which values the service has cut."""
+        self._warns = launched and bool(study.trial.metrics)
+        """Whether the log of the first trial that succeeds is still to be read."""
         self._failed_polls = FailedPolls(
             "the host metrics.sagemaker, for which a private network needs an endpoint of its own"
         )
@@ -159,6 +164,22 @@ class MetricReader:
             for each in job.get("FinalMetricDataList") or ()
             if "Value" in each and each.get("MetricName", CONTINUED) not in others
         }
+
+    def read_warning(self, job: str) -> str:
+        """Return why the metrics of a job that succeeded may be wrong, by its log.
+
+        Only one log is read, and none that the caller may not read.
+        """
+        if not self._warns:
+            return ""
+        try:
+            warning = read_warning(self._aws, job)
+        except AwsError as error:
+            _log.debug("the log of %s cannot be read: %s", job, error)
+            self._warns = not error.unavailable
+            return ""
+        self._warns = warning is None
+        return warning or ""
 
     def _query(self, batch: Sequence[tuple[str, str]]) -> list[Json]:
         """Return the results of queries, or none if the caller may not read metrics."""

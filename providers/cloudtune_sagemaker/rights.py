@@ -26,7 +26,7 @@ PASSED_TO: Mapping[str, str] = {"iam:PassedToService": SERVICE}
 
 _MANAGED: Sequence[Mode] = ("managed",)
 _DRIVEN: Sequence[Mode] = ("driven",)
-_NO_LOG = "`cloudtune logs` prints only the address of the log"
+_NO_LOG = "`cloudtune logs` prints only the address of the log; no warning of printed metrics"
 CALLER: Sequence[Right[Resource]] = (
     Right("sagemaker:CreateHyperParameterTuningJob", "tuning job", _MANAGED),
     Right("sagemaker:DescribeHyperParameterTuningJob", "tuning job", _MANAGED),

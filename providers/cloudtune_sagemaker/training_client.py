@@ -135,6 +135,8 @@ class SageMakerJobs:
             job, series, ended=over, time=measured_at, after_step=started.after_step
         )
         state, reason = _state(job, over=over)
+        if state == "completed":
+            reason = self._reader.read_warning(name)
         return TrainingJob(
             state=state,
             stopping=response.is_stopped(job),

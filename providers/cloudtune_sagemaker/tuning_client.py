@@ -6,6 +6,8 @@ hundred metrics of running trials. No trial is described individually.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cloudtune.provider import JobContext, JobRef, JobStatus, Json, Plan, RawTrial
 from cloudtune.provider.secrets import resolve_secrets
 from cloudtune.results import FINAL_STATES
@@ -206,6 +208,8 @@ class TuningClient:
             values = trial_values(job.get("HyperParameters", {}), self._plan.fitted.study)
             job = {**job, "HyperParameters": values}
         trial = response.to_trial(job, number, tuning_job, measurements, log=log)
+        if trial.state == "completed":
+            trial = replace(trial, reason=self._reader.read_warning(name))
         if ended:
             self._ended_trials[name] = trial
         return trial

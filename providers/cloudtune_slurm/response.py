@@ -159,7 +159,7 @@ def _file_outcome(ending: Ending, queued: QueuedJob | None, *, has_timeout: bool
     if ending.stopped and state in ("CANCELLED", ""):
         return _Outcome("cancelled", state or "CANCELLED")
     if ending.code == 0:
-        return _Outcome("completed", "COMPLETED")
+        return _Outcome("completed", "COMPLETED", reason)
     return _Outcome("failed", state or "FAILED", reason or f"exit code {ending.code}")
 
 

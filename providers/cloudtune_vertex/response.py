@@ -323,7 +323,7 @@ def _state(
     if word == "INFEASIBLE":
         return "failed", _infeasible_reason(data, study)
     if objective_values(study, [m.metrics for m in measurements]) is not None:
-        return "completed", ""
+        return "completed", data.curve.failure
     missing = [name for name in _metrics(study) if not any(name in m.metrics for m in measurements)]
     if missing:
         return "failed", f"it ended, and Vertex AI reports no {' and no '.join(missing)}"

@@ -232,4 +232,4 @@ def _state(job: Json, machine: response.Machine, curve: Curve) -> tuple[TrialSta
         return "failed", response.TIMEOUT_REASON
     if state == "failed":
         return state, curve.failure or response.failure_reason(job)
-    return state, ""
+    return state, curve.failure if state == "completed" else ""

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from cloudtune.comparison.comparison import compare
 from cloudtune.planning import planner
+from cloudtune.reporting.console.status_page import format_status
+from cloudtune.reporting.console.summary import format_summary
 from cloudtune.results.model import StudyResult
 from cloudtune.runs import lifecycle
 from cloudtune.study.study import Study
@@ -52,8 +55,25 @@ WAYS: list[tuple[str, dict[str, str]]] = [
 ]
 
 
-def run(on: str, settings: Mapping[str, Any], folder: Path, **blocks: Any) -> StudyResult:
-    (folder / "train.py").write_text(SCRIPT)
+WARNED_SCRIPT = """\
+from cloudtune.trial import params
+x = params()["x"]
+print({"two": "loss: 2\\nval_loss: 1", "padded": "loss: 10.5\\nloss:  9.5"}.get(x, "loss: 1"))
+if x == "wrapped":
+    print("loss:\\n0.5")
+"""
+WARNINGS = {
+    "plain": "",
+    "two": "reads loss and val_loss as one metric; make it match only one",
+    "padded": "misses numbers after more spaces; allow any number of them",
+    "wrapped": "a line ends after 'loss:': if the number of loss is on the next one, it is not",
+}
+
+
+def run(
+    on: str, settings: Mapping[str, Any], folder: Path, script: str = SCRIPT, **blocks: Any
+) -> StudyResult:
+    (folder / "train.py").write_text(script)
     study = Study.model_validate({**STUDY, **blocks, "providers": {on: settings}})
     plan = planner.plan(study, on, base=folder, emulated=on != "local")
     started = lifecycle.create([plan]).id
@@ -111,3 +131,35 @@ def test_at_a_service(tmp_path: Path, on: str, settings: Mapping[str, Any]) -> N
     if on == "ray":
         settings = {**settings, "storage": str(tmp_path / "shared")}
     check(run(on, settings, tmp_path))
+
+
+def check_warnings(on: str, settings: Mapping[str, Any], folder: Path) -> None:
+    values = list(WARNINGS) if on != "sagemaker" else ["two", "plain"]  # which reads one log
+    result = run(
+        on,
+        settings,
+        folder,
+        WARNED_SCRIPT,
+        parameters={"x": {"type": "categorical", "values": values}},
+        trial={"script": "train.py", "metrics": {"loss": [r"loss: (\S+)"]}},
+    )
+    trials = {str(trial.parameters["x"]): trial for trial in result.trials}
+    assert {trial.state for trial in trials.values()} == {"completed"}
+    for x in values:
+        assert WARNINGS[x] in trials[x].reason
+        assert bool(WARNINGS[x]) == bool(trials[x].reason)
+    shown = [f"trial {trials[x].number}: " for x in values if WARNINGS[x]]
+    lines = [*format_summary(result, ""), *format_status("completed", result)]
+    assert [sum(f"warning: {each}" in line for line in lines) for each in shown] == [2] * len(shown)
+    caveats = [each.text for each in compare([result], {}).verdicts[0].caveats]
+    assert all(any(each in text for text in caveats) for each in shown)
+
+
+def test_warnings_here(tmp_path: Path) -> None:
+    check_warnings("local", {}, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("on", "settings"), WAYS)
+def test_warnings_at_a_service(tmp_path: Path, on: str, settings: Mapping[str, Any]) -> None:
+    check_warnings(on, settings, tmp_path)

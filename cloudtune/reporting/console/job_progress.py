@@ -141,6 +141,11 @@ class JobProgress:
             self._timed_trials += 1
         return self._is_best(trial)
 
+    def new_warning(self, event: Ended) -> str:
+        """Return why the metrics of a trial may be wrong; empty if an earlier trial has it, too."""
+        is_new = event.state == "completed" and self.first_with[event.reason] == event.number
+        return f"trial {event.number}: {event.reason}" if is_new and event.reason else ""
+
     def _is_best(self, trial: Trial) -> bool:
         if len(self.study.objectives) != 1 or trial.state != "completed":
             return False
@@ -159,7 +164,8 @@ def format_trial_end(job: JobProgress, number: int, *, is_best: bool) -> str:
     first = job.first_with[trial.reason]
     why = trial.reason if first == number or not trial.reason else f"as trial {first}"
     result = format_objectives(job.study, trial) if trial.objective else why
-    reason = f" ({why})" if why and trial.objective else ""
+    has_own_line = trial.state == "completed"
+    reason = f" ({why})" if why and trial.objective and not has_own_line else ""
     state = trial.state.replace("_", " ")
     parameters = format_parameters(trial.parameters)
     best = "  best so far" if is_best else ""

@@ -39,14 +39,19 @@ class PlainProgress:
         """Add events of a job, and print lines for trials that ended."""
         job, prefix = self._jobs[provider], self._prefix(provider)
         lines: list[tuple[str, Ended]] = []
+        warnings: list[str] = []
         with self._lock:
             for event in events:
                 is_best = job.tell(event)
                 if isinstance(event, Ended) and self._has_line(event, is_best=is_best):
                     line = prefix + format_trial_end(job, event.number, is_best=is_best)
                     lines.append((line, event))
+                if isinstance(event, Ended) and (warning := job.new_warning(event)):
+                    warnings.append(f"{provider}: {warning}")
         for line, event in lines:
             self._print_end(line, event)
+        for warning in warnings:
+            self.message(warning)
 
     def end(self, provider: str, outcome: Outcome) -> None:
         """Record how a job ended, and print it if there are several jobs."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cloudtune.engine.job_emulator import EMULATOR_ENDED
 from cloudtune.engine.job_limits import limit_of
 from cloudtune.reporting.sanitize import sanitize_line
+from cloudtune.results.aggregate import metric_warnings
 from cloudtune.results.events import COUNTED_STATES, OPEN_JOB_STATES, changed_since
 from cloudtune.results.model import job_state
 from cloudtune.results.objective import MISSING_METRIC
@@ -115,6 +116,7 @@ def format_status(state: str, result: StudyResult) -> list[str]:
         lines += format_choice(result) if state == "completed" else []
     if result.decision:
         lines.append(f"note: {result.decision.reason}")
+    lines += [f"warning: {text}" for text in metric_warnings(result.trials)]
     lines += _format_waiting(result)
     if state == "running" and _awaits_proposal(result):
         lines.append(f"waits for a proposal: cloudtune propose {result.run} --params '{{...}}'")

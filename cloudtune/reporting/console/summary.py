@@ -25,6 +25,7 @@ from cloudtune.results.aggregate import (
     count_states,
     equal_results,
     limit_changes,
+    metric_warnings,
     misread_trials,
 )
 from cloudtune.results.model import job_state, script_values
@@ -140,6 +141,7 @@ def format_summary(result: StudyResult, folder: str) -> list[str]:
     if result.decision:
         lines.append(f"note: {result.decision.reason}")
     lines += filter(None, [equal_results(trials)])
+    lines += [f"warning: {text}" for text in metric_warnings(trials)]
     lines += format_failures(result)
     if result.link:
         lines.append(f"in the service's console: {result.link}")

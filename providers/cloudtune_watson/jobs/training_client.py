@@ -175,9 +175,10 @@ class DeploymentJobs(RunJobs):
         job = results.job
         state, word = response.training_state(job), response.service_state(job)
         reason = response.failure_reason(job)
-        if state == "completed" and results.exit_code != 0:
-            state = "failed"
-            reason = results.failure or _explain(results)
+        if state == "completed":
+            reason = results.failure
+            if results.exit_code != 0:
+                state, reason = "failed", reason or _explain(results)
         status = response.training_status(job)
         running_at = response.to_seconds(status.get("running_at"))
         completed_at = response.to_seconds(status.get("completed_at"))

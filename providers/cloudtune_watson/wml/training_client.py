@@ -153,7 +153,7 @@ class WatsonJobs(RunJobs):
         )
         if len(measurements) >= len(progress.measurements):
             progress.measurements = measurements
-        if state == "failed":
+        if state == "failed" or (state == "completed" and self._plan.fitted.study.trial.metrics):
             failure = self._read_file(training, FAILURE)
             progress.failure = failure.decode("utf-8", "replace")
         if over:

@@ -1,6 +1,7 @@
 """The search of the managed mode, from its request to its end.
 
-A poll takes one call, and one for the log of each trial that has failed.
+A poll takes one call, and one for the log of each trial that has failed. The log of a trial that
+prints its metrics is also read, since the launcher's last line may warn of them.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cloudtune.launcher import LAUNCHER
 from cloudtune.provider import JobContext, JobRef, JobStatus, Json, Plan, ProviderError, RawTrial
 from cloudtune_watson.console import log_path
 from cloudtune_watson.errors import PROVIDER, WatsonError
@@ -24,8 +26,6 @@ _MAX_MISSING_POLLS = 3
 """How many polls a search may be missing before it counts as gone."""
 _MAX_REASON = 1_000
 """Characters of the end of a failed trial's log."""
-_LAUNCHER = "cloudtune: "
-"""How the launcher's last line begins if it has ended the trial."""
 
 
 class TuningClient:
@@ -116,7 +116,8 @@ class TuningClient:
         if self._wmla.emulated:
             log = log_path(self._context, f"batchworkdir/{trial.id}/log/stdout.txt")
             trial = replace(trial, log=log)
-        if trial.state != "failed" or trial.reason:
+        prints_metrics = trial.state == "completed" and self._plan.fitted.study.trial.metrics
+        if not (prints_metrics or trial.state == "failed") or trial.reason:
             return trial
         try:
             text = self._wmla.log(trial.id).strip()
@@ -125,8 +126,10 @@ class TuningClient:
                 raise
             text = ""
         last = text.rpartition("\n")[2]
-        if last.startswith(_LAUNCHER):
-            text = last.removeprefix(_LAUNCHER)
+        if last.startswith(LAUNCHER):
+            text = last.removeprefix(LAUNCHER)
+        elif prints_metrics:
+            return trial
         return replace(trial, reason=text[-_MAX_REASON:] or "WML Accelerator gives no reason")
 
 

@@ -346,7 +346,7 @@ def test_a_trial_without_the_objective_fails_and_names_its_metrics() -> None:
     assert advice in folded(of, events).get(1).reason
 
 
-def test_the_remark_of_a_process_explains_a_missing_objective() -> None:
+def test_the_remark_of_a_process_is_kept_and_explains_a_missing_objective() -> None:
     of = study(limits={"max_trials": 2})
     odd = "the expression of score found '91%', which is no number"
 
@@ -358,7 +358,7 @@ def test_the_remark_of_a_process_explains_a_missing_objective() -> None:
     _, events, _ = drive(of, script)
     first, second = folded(of, events).all()
     assert first.reason == f"the script ended without reporting score ({odd})"
-    assert (second.state, second.reason) == ("completed", "")
+    assert (second.state, second.reason) == ("completed", odd)
 
 
 @pytest.mark.parametrize("now", [False, True])

@@ -140,20 +140,16 @@ def test_the_group_step_is_the_step(pattern: str, steps: list[int]) -> None:
         (r"loss=(\S+)", "loss=1 | loss=1", None),
     ],
 )
-def test_an_expression_of_several_metrics_is_reported_once(
+def test_an_expression_of_several_metrics_is_reported(
     pattern: str, lines: str, what: str | None
 ) -> None:
-    texts: list[str] = []
-    patterns = MetricPatterns({"loss": [pattern]}, StepCounter(), notify=texts.append)
+    patterns = MetricPatterns({"loss": [pattern]}, StepCounter())
     found(patterns, f"{lines}\n".encode() * 2)
-    assert texts == (
-        [
-            f"the regular expression of loss, {pattern}, reads {what} as one metric; make it match "
-            "only one (`cloudtune doctor` suggests how)"
-        ]
-        if what
-        else []
+    expected = (
+        f"the regular expression of loss, {pattern}, reads {what} as one metric; make it match "
+        "only one (`cloudtune doctor` suggests how)"
     )
+    assert patterns.warning == expected if what else "as one metric" not in patterns.warning
 
 
 @pytest.mark.parametrize(
@@ -169,14 +165,13 @@ def test_an_expression_of_several_metrics_is_reported_once(
 def test_a_line_that_ends_before_its_number_is_reported(
     lines: tuple[str, ...], is_reported: bool
 ) -> None:
-    texts: list[str] = []
-    patterns = MetricPatterns({"loss": [r"loss: (\S+)"]}, StepCounter(), notify=texts.append)
+    patterns = MetricPatterns({"loss": [r"loss: (\S+)"]}, StepCounter())
     found(patterns, "\n".join([*lines, ""]).encode())
     expected = (
         "a line ends after 'loss:': if the number of loss is on the next one, it is not read; "
         "print both on one, with rich by trial.env: {COLUMNS: '200'}"
     )
-    assert texts == [expected] * is_reported
+    assert (patterns.warning == expected) == is_reported
 
 
 @pytest.mark.parametrize(
@@ -191,14 +186,30 @@ def test_a_line_that_ends_before_its_number_is_reported(
 def test_a_padded_number_that_is_not_read_is_reported(
     lines: tuple[str, ...], is_reported: bool
 ) -> None:
-    texts: list[str] = []
-    patterns = MetricPatterns({"loss": [r"loss: (\S+)"]}, StepCounter(), notify=texts.append)
+    patterns = MetricPatterns({"loss": [r"loss: (\S+)"]}, StepCounter())
     assert found(patterns, "\n".join([*lines, ""]).encode())
     expected = (
         r"the regular expression of loss, loss: (\S+), misses numbers after more spaces; allow any "
         r"number of them, for example with \s+"
     )
-    assert texts == [expected] * is_reported
+    assert (patterns.warning == expected) == is_reported
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("loss=1 234.5", "reads only '1' of '1 234.5'"),
+        ("loss=-12 345,6 done", "reads only '-12' of '-12 345,6'"),
+        ("loss=1 234 samples", ""),
+        ("loss=0.5 234.5 s", ""),
+        ("loss=1 34.5", ""),
+    ],
+)
+def test_a_number_with_spaces_between_thousands_is_reported(line: str, part: str) -> None:
+    patterns = MetricPatterns({"loss": [r"loss=(\S+)"]}, StepCounter())
+    assert found(patterns, line.encode() + b"\n")
+    assert part in patterns.warning
+    assert bool(part) == bool(patterns.warning)
 
 
 @pytest.mark.parametrize("size", [3, 1000])
