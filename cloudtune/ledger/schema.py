@@ -23,6 +23,8 @@ from cloudtune.ledger.lock import lock_holder
 from cloudtune.results.event_checks import event_problem
 
 VERSION = 5
+SAVED_COPY = "ledger-version-{}.db"
+"""The file with a ledger as it was before its migration from a version."""
 # The name of a table has the version that created it so. A migration to that version uses it, so a
 # later change needs a constant of its own.
 _BY_TRIAL_2 = "CREATE INDEX events_by_trial ON events (run, provider, number)"
@@ -142,7 +144,7 @@ def _refuse_if_running(path: Path) -> None:
 def _save_copy(path: Path, version: int) -> Path:
     """Copy the ledger, which the open transaction has not changed yet; return the copy's path."""
     _refuse_if_running(path)
-    copy = path.with_name(f"ledger-version-{version}.db")
+    copy = path.with_name(SAVED_COPY.format(version))
     part = copy.with_suffix(".part")
     part.unlink(missing_ok=True)
     with closing(connect(path)) as source, closing(sqlite3.connect(part)) as target:

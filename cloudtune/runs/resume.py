@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune.errors import UsageError
+from cloudtune.ledger.home import ledger_file, state_folder
 from cloudtune.ledger.ledger import Ledger
-from cloudtune.ledger.records import RunRecord
+from cloudtune.ledger.records import JobRecord, RunRecord
+from cloudtune.ledger.schema import SAVED_COPY
+from cloudtune.planning.serialization import restore_plan
 from cloudtune.provider.plan import Plan
+from cloudtune.provider.stored_plan import OTHER_VERSION
 from cloudtune.runs.differences import find_differences
 from cloudtune.runs.lifecycle import jobs_on
 from cloudtune.runs.limits import change_limits, new_change_id, require_limits
@@ -30,7 +34,7 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), on: Sequence[str] 
 
     Raises:
         UsageError: If the study file or the copy of the source has changed, an override is not a
-            limit, or a managed job exists, whose limits are fixed.
+            limit, a managed job exists, whose limits are fixed, or this version cannot read a plan.
         StudyError: If an override is invalid.
         UnsupportedError: If a provider cannot apply the new limits.
         LedgerError: If a process executes the run.
@@ -38,6 +42,8 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), on: Sequence[str] 
     from cloudtune.study.loader import load
 
     require_limits(overrides)
+    for job in jobs_on(record, on):
+        _require_own_plan(job)
     if record.overrides is not None and record.file and Path(record.file).is_file():
         study = load(record.file, overrides=record.overrides)
         changes = list(find_differences(_comparable(record.study), _comparable(study.to_json())))
@@ -59,6 +65,29 @@ def prepare(record: RunRecord, overrides: Sequence[str] = (), on: Sequence[str] 
         return []
     with Ledger() as ledger, hold_run(ledger, record.id):
         return change_limits(ledger, record.id, overrides, new_change_id())
+
+
+def _require_own_plan(job: JobRecord) -> None:
+    """Refuse a job whose plan only another version can continue, before its end is recorded."""
+    if job.state == "completed":
+        return
+    try:
+        restore_plan(job.plan)
+    except UsageError as error:
+        if OTHER_VERSION not in str(error):  # as the job reports it
+            return
+        folder = state_folder()
+        hint = ""
+        for copy in sorted(folder.glob(SAVED_COPY.format("*")))[-1:]:
+            hint = (
+                f"; {copy} is the ledger as that version wrote it: copy {folder}, rename the file "
+                f"in the copy to {ledger_file(folder).name}, and set CLOUDTUNE_HOME to the copy"
+            )
+        raise UsageError(
+            f"run {job.run} cannot be resumed on {job.provider}: {error}{hint}"
+        ) from None
+    except Exception:  # noqa: BLE001 - as the job reports it
+        return
 
 
 def _comparable(study: dict[str, Any]) -> dict[str, Any]:

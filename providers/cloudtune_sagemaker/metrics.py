@@ -16,7 +16,6 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
-from cloudtune.common.debug_log import get_logger
 from cloudtune.provider import FailedPolls, Json, Plan
 from cloudtune.provider.lookup import uses_launcher
 from cloudtune.results import Measurement
@@ -26,7 +25,6 @@ from cloudtune_sagemaker.errors import AwsError
 from cloudtune_sagemaker.launcher_contract import CONTINUED
 from cloudtune_sagemaker.request.metric_regex import MAX_METRICS
 
-_log = get_logger(__name__)
 Series = Mapping[str, Mapping[int, float]]
 """The values of each metric by iteration."""
 FinalValues = Mapping[str, float]
@@ -175,8 +173,9 @@ class MetricReader:
         try:
             warning = read_warning(self._aws, job)
         except AwsError as error:
-            _log.debug("the log of %s cannot be read: %s", job, error)
             self._warns = not error.unavailable
+            if error.unavailable:
+                self.remark = f"no log is checked for misread metrics: {error}"
             return ""
         self._warns = warning is None
         return warning or ""

@@ -272,6 +272,29 @@ def test_elapsed_time_excludes_pauses() -> None:
     assert "2 trials on local in 10 min 3" in shown.stdout
 
 
+def test_a_run_of_another_version_is_refused_before_its_ledger_changes() -> None:
+    run = created("local", "second")
+    file = state_folder() / "ledger.db"
+    (state_folder() / "ledger-version-4.db").touch()
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute(
+            "UPDATE jobs SET plan=replace(plan, 'plan/v2', 'plan/v1') WHERE provider='second'"
+        )
+        write_record_checksum(db, run, "second")
+    with Ledger() as ledger:
+        before = ledger.run(run)
+    refused = CliRunner().invoke(cloudtune, ["resume", run])
+    assert refused.exit_code == 1
+    assert f"run {run} cannot be resumed on second: not a plan of the format" in str(
+        refused.exception
+    )
+    assert "ledger-version-4.db is the ledger as that version wrote it" in str(refused.exception)
+    with Ledger() as ledger:
+        assert ledger.run(run) == before
+    resumed = CliRunner().invoke(cloudtune, ["resume", run, "--on", "local"])
+    assert resumed.exit_code == 0
+
+
 def test_a_managed_job_continues_while_no_process_follows_it() -> None:
     run = created("local")
     with Ledger(state_folder()) as ledger:
