@@ -44,8 +44,6 @@ class Capture:
     """Where the match begins in the line."""
     text: str
     """The text that is read as the value."""
-    text_start: int
-    """Where the text begins in the line."""
     step: int | None
 
     @property
@@ -103,7 +101,7 @@ def _search(expression: str, lines: Sequence[str]) -> Iterator[Capture]:
             for match in pattern.finditer(line, timeout=_TIMEOUT):
                 if match[group] is not None:
                     step = matched_step(match)  # type: ignore[arg-type]
-                    yield Capture(line, match.start(), match[group], match.start(group), step)
+                    yield Capture(line, match.start(), match[group], step)
     except (regex.error, TimeoutError):
         return
 
