@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -302,31 +302,6 @@ def resume(
     with Ledger() as ledger:
         record = ledger.run(run)
     return Run(record.id, prepare(record, overrides, on)).execute(on=on, show=show)
-
-
-def status(
-    run: str | None = None,
-    *,
-    last: int | None = None,
-    states: Collection[str] = (),
-    on: Collection[str] = (),
-    notify: Callable[[str], None] = lambda _: None,
-) -> list[dict[str, Any]]:
-    """Return the status of runs, newest first, or of one run, as ``status --json`` prints it.
-
-    Args:
-        run: The run's ID or a prefix of it; all runs by default.
-        last: The maximum number of runs.
-        states: Only runs with a job in one of these states; all by default.
-        on: Only runs with a job at one of these providers; all by default.
-        notify: Called with a message for each damage.
-
-    Raises:
-        UsageError: If there is no such run.
-    """
-    from cloudtune.runs.status import read_status
-
-    return read_status(run, last=last, states=states, on=on, notify=notify)
 
 
 def report(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune import api
+from cloudtune.runs.status import read_status
 from tests.pages import sections
 from tests.waiting import wait_until
 
@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "propose.md"
 
 def has_proposed(process: subprocess.Popen[str]) -> bool:
     """Return whether a proposal waits, or the command has ended."""
-    return bool(api.status()[0]["jobs"][0]["proposals"]) or process.poll() is not None
+    return bool(read_status()[0]["jobs"][0]["proposals"]) or process.poll() is not None
 
 
 @pytest.mark.slow

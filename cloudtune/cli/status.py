@@ -56,9 +56,9 @@ def status(
 
     The exit code is 1 if one of these runs is damaged.
     """
-    from cloudtune import api
     from cloudtune.ledger.home import state_folder
     from cloudtune.reporting.sanitize import sanitize_line, sanitize_lines
+    from cloudtune.runs.status import read_status
     from cloudtune.study.quantities import format_count
 
     if all_runs and last is not None:
@@ -67,7 +67,7 @@ def status(
         raise click.UsageError("--all, --last, --state and --on do not apply to one run")
     limit = None if all_runs or as_json or run is not None else _LAST
     limit = limit if last is None else last
-    rows = api.status(
+    rows = read_status(
         run,
         last=None if limit is None else limit + 1,
         states=states,

@@ -31,7 +31,7 @@ def read_status(
     on: Collection[str] = (),
     notify: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
-    """Return the status of runs, newest first, or of one run.
+    """Return the status of runs, newest first, or of one run, as ``status --json`` prints it.
 
     Each run has its ID under ``run``, its ``state``, the number of ``trials`` by state, the
     ``best`` objective of its search, of the trial to take if the run was confirmed, and the same

@@ -32,6 +32,7 @@ from cloudtune.results.events import Ended, Measured, SearchEvent, Started
 from cloudtune.results.model import StudyResult, Trial
 from cloudtune.runs import lifecycle
 from cloudtune.runs.proposals import propose
+from cloudtune.runs.status import read_status
 from cloudtune.search.factory import make_strategy
 from cloudtune.search.protocol import Suggestion
 from cloudtune.study.limits import LIMITS
@@ -185,13 +186,13 @@ def test_a_run_that_ended_starts_a_proposal_when_it_is_resumed() -> None:
     run = ended(strategy="list", initial_trials=[{"x": 1}], limits={})
     proposed = run.propose({"x": 2}, why="first")
     assert (proposed.is_running, proposed.trial) == (False, None)
-    assert api.status(run.id)[0]["jobs"][0]["proposals"] == 1
+    assert read_status(run.id)[0]["jobs"][0]["proposals"] == 1
     with pytest.raises(UsageError, match="no process runs"):
         run.propose({"x": 3}, wait=True)
     api.resume(run.id, show=False)
     trials = run.results().trials[1:]
     assert [(trial.state, trial.why) for trial in trials] == [("completed", "first")]
-    assert api.status(run.id)[0]["jobs"][0]["proposals"] == 0
+    assert read_status(run.id)[0]["jobs"][0]["proposals"] == 0
 
 
 LIMITED: dict[str, tuple[dict[str, Any], str]] = {

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cloudtune import api
 from cloudtune.attachments.finished_runs import record_finished
 from cloudtune.formats import run_readers
 from cloudtune.formats.run_reader import RunChoice
 from cloudtune.ledger.ledger import Ledger
+from cloudtune.runs.status import read_status
 from tests.cloudtune.conftest import Cloudtune
 from tests.cloudtune.formats.tool_runs.conftest import MakeStudy, Unpack, read
 
@@ -121,7 +121,7 @@ def test_a_failure_leaves_nothing_in_the_ledger(
         record_finished(replace(run, address="ray:/elsewhere"), "ray")
     monkeypatch.undo()
     monkeypatch.setenv("CLOUDTUNE_HOME", str(tmp_path / "home"))
-    (status,) = api.status()
+    (status,) = read_status()
     assert status["on"] == "ray"
     assert [each.name for each in (tmp_path / "home" / "runs").iterdir()] in ([], [status["run"]])
 
