@@ -28,7 +28,7 @@ from cloudtune.study.search_space import Value, is_same_value
 MAX_TOP_TRIALS = 10
 _MIN_TRIALS = 10
 """With fewer trials, the overview does not judge whether the search was still improving."""
-_LAST_SHARE = 0.2
+LAST_SHARE = 0.2
 """The search was still improving if the best value improved in this last share of the trials."""
 
 
@@ -256,7 +256,7 @@ def _is_improving(points: Sequence[tuple[int, float]], ended: int, middle: float
     """Return whether the best value improved noticeably in the last share of the trials."""
     if ended < _MIN_TRIALS or not points:
         return None
-    before = [value for trials, value in points if trials <= ended * (1 - _LAST_SHARE)]
+    before = [value for trials, value in points if trials <= ended * (1 - LAST_SHARE)]
     best = points[-1][1]
     if not before:
         return True

@@ -10,7 +10,7 @@ from cloudtune.comparison.bounds import BoundHit
 from cloudtune.comparison.comparison import Comparison, Verdict
 from cloudtune.comparison.explanation import Explanation
 from cloudtune.comparison.groups import Group
-from cloudtune.comparison.overview import ObjectiveOverview, Overview
+from cloudtune.comparison.overview import LAST_SHARE, ObjectiveOverview, Overview
 from cloudtune.comparison.rankings import RankedGroup, join_words
 from cloudtune.confirmation.analysis import ConfirmationResult
 from cloudtune.reporting.confirmation import describe_gain
@@ -252,7 +252,7 @@ def _progress(each: ObjectiveOverview, outlook: str) -> str:
         return f"Too short to judge: {last}."
     if each.improving:
         return f"Still improving at the end: {last}. More trials may help."
-    if not after:
+    if each.last_improvement > each.trials * (1 - LAST_SHARE):
         return f"Hardly improving at the end: {last}, and was barely better than the one before."
     return (
         f"No longer improving: {last}, and the {format_count(after, 'trial')} after it "

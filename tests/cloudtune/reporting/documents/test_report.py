@@ -345,6 +345,12 @@ def test_what_more_trials_promise_depends_on_the_strategy(
     assert outlook is None or outlook in text
 
 
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_search_that_barely_improved_at_the_end_says_so(after: int) -> None:
+    text = flat(said([job("local", [0.1, 0.9, *[0.5] * 17, 0.9001, *[0.5] * after])]))
+    assert "Hardly improving at the end: the best value came after 20 of" in text
+
+
 @pytest.mark.parametrize("goal", ["maximize", "minimize"])
 @given(values=st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=8))
 def test_every_overview_can_be_written(goal: str, values: list[float]) -> None:
