@@ -28,9 +28,8 @@ from cloudtune.formats.tool_runs.objective import StoredObjective, choose_object
 from cloudtune.formats.tool_runs.places import find_run_folder
 from cloudtune.formats.tool_runs.rebuilt import TrialSource, rebuild_study
 from cloudtune.formats.tool_runs.space import DerivedSpace, ObservedSpace
-from cloudtune.formats.tool_runs.tables import read_rows
+from cloudtune.formats.tool_runs.tables import read_cell, read_rows
 from cloudtune.formats.tool_runs.values import Period, to_metric, to_metrics, to_step, to_time
-from cloudtune.formats.values import parse_number
 from cloudtune.results.events import TrialState
 from cloudtune.results.model import Measurement, Trial
 from cloudtune.study.quantities import format_count
@@ -208,11 +207,11 @@ class _Experiment:
             text = TextIOWrapper(file, "utf-8", errors="replace", newline="")
             with suppress(csv.Error):
                 for row in filter(None, read_rows(text)):
-                    numbers = {key: parse_number(cell) for key, cell in row.items()}
+                    values = {key: read_cell(cell) for key, cell in row.items()}
                     yield {
-                        key.replace("/", "."): number
-                        for key, number in numbers.items()
-                        if number is not None
+                        key.replace("/", "."): value
+                        for key, value in values.items()
+                        if to_metric(value) is not None
                     }
 
     def _trial(self, number: int, record: _Record, space: DerivedSpace) -> Trial:

@@ -120,6 +120,15 @@ def test_ray_with_csv_alone(unpack: Unpack) -> None:
         path.unlink()
     _, trials = read("ray", folder, goal="minimize")
     assert [t.measurements for t in trials] == [t.measurements for t in whole]
+    (path,) = folder.glob("*_00007_*/progress.csv")
+    header, *_, last = lines = path.read_text().splitlines()
+    lines[-1] = ",".join(
+        "nan" if name == "loss" else cell
+        for name, cell in zip(header.split(","), last.split(","), strict=True)
+    )
+    path.write_text("\n".join(lines))
+    _, trials = read("ray", folder, goal="minimize")
+    assert repr(trials[7].measurements[-1].metrics["loss"]) == "nan"  # as in result.json
 
 
 def test_ray_with_torn_lines_and_odd_numbers(unpack: Unpack) -> None:
