@@ -103,6 +103,8 @@ def _find_field(words: list[str], data: Any, path: str, source: str) -> tuple[An
             words = words[1:]
             if not words:
                 return container, key, field
+        if is_list(inner) and len(inner) == 1 and is_map(inner[0]) and not words[0].isdecimal():
+            words = ["0", *words]  # a list of one map and the map alone mean the same
         if inner is None:
             inner, added = {}, added or field
         elif field in _SHORT_FORMS and isinstance(inner, str):
