@@ -72,21 +72,30 @@ def unset_price_factor(**values: str) -> str:
 def check_budget(
     limits: Limits, provider: str, mode: Mode, facts: Facts
 ) -> Iterator[Finding | Note]:
-    """Yield why cloudtune cannot enforce a job's budget, or by how much the cost may exceed it."""
-    budget, price = limits.max_cost, facts.price
-    if budget is None or (facts.emulated and (not price or price.currency != budget.currency)):
-        return
-    path, hint = "limits.max_cost", f"give providers.{provider}.prices.hour"
-    if price is None:
-        reason = facts.lookup.price or f"the price of a trial on {provider} is unknown"
-        yield Finding("refused", path, f"{reason}: {hint}, as in 0.40 {budget.currency}")
-        return
-    if price.currency != budget.currency:
-        reason = f"the budget is in {budget.currency} and the price in {price.currency}; {hint} in "
-        yield Finding("refused", path, reason + budget.currency)
-        return
+    """Yield why a job's limits of money cannot be enforced, or by how much they may be exceeded."""
+    price, hint = facts.price, f"give providers.{provider}.prices.hour"
+    for name, amount in limits.amounts().items():
+        path, currency = f"limits.{name}", amount.currency
+        if price and price.currency == currency:
+            if name == "max_cost":
+                yield from _check_max_cost(amount.amount, limits, price, mode, facts)
+        elif facts.emulated:
+            continue
+        elif price:
+            currencies = f"the budget is in {currency} and the price in {price.currency}"
+            yield Finding("refused", path, f"{currencies}; {hint} in {currency}")
+        else:
+            reason = facts.lookup.price or f"the price of a trial on {provider} is unknown"
+            yield Finding("refused", path, f"{reason}: {hint}, as in 0.40 {currency}")
+
+
+def _check_max_cost(
+    budget: float, limits: Limits, price: Price, mode: Mode, facts: Facts
+) -> Iterator[Finding | Note]:
+    """Yield why a job's budget is too small, or by how much the cost may exceed it."""
+    path = "limits.max_cost"
     idle = idle_seconds(mode, facts) * (limits.parallel_trials or 1) * price.per_second
-    if idle >= budget.amount:
+    if idle >= budget:
         cost = format_cost(idle, price.currency)
         reason = f"machines that wait for trials could cost {cost} by themselves"
         yield Finding("refused", path, f"{reason}: raise max_cost, or let them wait less")

@@ -35,6 +35,7 @@ from cloudtune.runs.reference_settings import changes, with_baseline, with_model
 from cloudtune.search.sampling import trial_seed
 from cloudtune.study.confirmation import Candidate, Confirmation
 from cloudtune.study.constraints import outcome_constraints
+from cloudtune.study.limits import LIMITS
 from cloudtune.study.loader import apply_overrides
 from cloudtune.study.own_metrics import OWN_METRICS
 from cloudtune.study.search_space import AssignmentKey, assignment_key
@@ -152,14 +153,17 @@ def plan_confirmation(
         ]
 
     plans = plan_all(confirmation)
-    budget = None if options.max_cost else data["limits"].get("max_cost")
-    unpriced = [p.provider for p in plans if not (p.facts.price or p.facts.emulated)]
-    if budget and unpriced:
-        del data["limits"]["max_cost"]
-        where = " and ".join(unpriced)
-        note = f"The study's max_cost of {budget} does not limit this run: no price on {where}."
-        plans = plan_all(replace(confirmation, notes=(*confirmation.notes, note)))
-    return plans
+    where = " and ".join(p.provider for p in plans if not (p.facts.price or p.facts.emulated))
+    own = {"max_cost"} if options.max_cost else set[str]()
+    unpriced = [n for n in data["limits"] if LIMITS[n].needs_price and n not in own]
+    if not (where and unpriced):
+        return plans
+    notes = [
+        f"The study's {name} of {data['limits'].pop(name)} does not limit this run: no price on "
+        f"{where}."
+        for name in unpriced
+    ]
+    return plan_all(replace(confirmation, notes=(*confirmation.notes, *notes)))
 
 
 def why_needless(plan: Plan) -> str:

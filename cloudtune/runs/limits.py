@@ -26,6 +26,7 @@ from cloudtune.provider.plan import Plan
 from cloudtune.provider.settings import CloudSettings
 from cloudtune.results.events import FINAL_JOB_STATES
 from cloudtune.runs.run_lock import hold_run
+from cloudtune.study.limits import LIMITS
 from cloudtune.study.loader import apply_overrides
 from cloudtune.study.study import Study
 
@@ -223,11 +224,12 @@ def _new_plans(
         if not old.refused:
             new.require()
         plans.append(new)
-    if is_running and any(None in pair for p, pair in changed.items() if p == "limits.max_cost"):
-        raise UsageError(
-            "limits.max_cost can be changed while the run goes on, but not be added or removed: "
-            "stop the run, and resume it with --set"
-        )
+    for path, values in changed.items():
+        if is_running and None in values and LIMITS[path.removeprefix("limits.")].needs_price:
+            raise UsageError(
+                f"{path} can be changed while the run goes on, but not be added or removed: "
+                "stop the run, and resume it with --set"
+            )
     return study, plans
 
 

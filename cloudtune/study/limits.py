@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from cloudtune.study.quantities import Money
 from cloudtune.study.schema_base import Model, MoneyAmount, NotNegative, Positive, Seconds
 
 
@@ -23,7 +24,7 @@ class LimitTraits:
     is_for_search: bool = False
     """Whether it limits only a search: a confirmation does not keep it."""
     needs_price: bool = False
-    """Whether a run needs the price of a trial for it."""
+    """Whether it is an amount of money, so that a run needs the price of a trial for it."""
     reasons: tuple[str, ...] = ()
     """The parts of a job's reason that show that this limit ended the job."""
 
@@ -89,6 +90,10 @@ class Limits(Model):
     def as_dict(self) -> dict[str, Any]:
         """Return the limits that are set, by name."""
         return {name: value for name, value in self if value is not None}
+
+    def amounts(self) -> dict[str, Money]:
+        """Return the limits that are set and need a price, by name."""
+        return {name: limit for name, limit in self.as_dict().items() if LIMITS[name].needs_price}
 
     def ending(self) -> set[str]:
         """Return the names of the limits that are set and end a run."""

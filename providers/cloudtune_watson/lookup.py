@@ -92,7 +92,7 @@ def lookup(study: Study, settings: WatsonSettings, facts: Facts) -> Lookup:
         missing = {f"backend ({settings.service})": CHOOSE_BACKEND, **missing}
     return replace(
         local_lookup(study, facts, NAME),
-        price=hour_price(settings, backend, study.limits_for(NAME).max_cost),
+        price=hour_price(settings, backend, study.limits_for(NAME).amounts().values()),
         limits=ServiceLimits(
             timeout_unit=backend.timeout_unit if backend else 1,
             uncounted=backend.uncounted if backend else (),

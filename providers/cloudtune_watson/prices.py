@@ -5,6 +5,8 @@ IBM publishes rates only for its CPU sizes, and no price of a capacity-unit hour
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cloudtune.provider import Money, Price, overrides_any
 from cloudtune_watson.backend import Backend
 from cloudtune_watson.settings import WatsonSettings
@@ -23,19 +25,19 @@ _SOURCE = "from providers.watson.prices"
 
 
 def hour_price(
-    settings: WatsonSettings, backend: Backend | None, budget: Money | None
+    settings: WatsonSettings, backend: Backend | None, budgets: Iterable[Money]
 ) -> Price | str:
     """Return the price of a trial, or the reason why it is unknown.
 
     Args:
         settings: The hardware, and the prices that the user gives.
         backend: The back end, if it is known.
-        budget: The study's budget; its currency decides between capacity-unit hours and money.
+        budgets: The study's; their currency decides between capacity-unit hours and money.
     """
     in_units = backend is not None and backend.is_billed_in_units
     units = _capacity_units(settings, backend) if backend and in_units else None
     prices = settings.prices
-    if prices is not None and (budget is None or budget.currency != UNIT):
+    if prices is not None and all(each.currency != UNIT for each in budgets):
         if prices.hour:
             least = MIN_BILLED_SECONDS if in_units else 0
             return Price.hourly(*prices.hour, _SOURCE, min_seconds=least)

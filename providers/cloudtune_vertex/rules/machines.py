@@ -101,9 +101,9 @@ def _persistent_resource(
         "machines of machine_type, and the same network and kms_key; it is billed until you delete "
         "it, also while no trial runs",
     )
-    if study.limits.max_cost:
+    for name in study.limits.amounts():
         text = "does not count the time in which no trial runs on the persistent resource"
-        yield Note("limits.max_cost", f"{text}, which you pay until you delete it")
+        yield Note(f"limits.{name}", f"{text}, which you pay until you delete it")
 
 
 @dataclass(frozen=True)

@@ -264,11 +264,16 @@ def test_patience_counts_finished_trials_without_a_better_one() -> None:
     assert max(event.number for event in events) == 5 + 3
 
 
-def test_trial_timeout_fails_the_trial() -> None:
-    of = study(limits={"max_trials": 1, "trial_timeout": "0.05s"})
+ENDS_TRIALS = {"trial_timeout": "0.05s"}
+"""The limits that end trials, with a value that a trial that hangs reaches."""
+
+
+@pytest.mark.parametrize("name", ENDS_TRIALS)
+def test_a_limit_of_trials_fails_the_trial(name: str) -> None:
+    of = study(limits={"max_trials": 1, name: ENDS_TRIALS[name]})
     _, events, runner = drive(of, hanging)
     (trial,) = folded(of, events).all()
-    assert (trial.state, trial.reason) == ("failed", "its trial_timeout was reached")
+    assert (trial.state, trial.reason) == ("failed", f"its {name} was reached")
     assert runner.stopped == [(1, False)]
 
 

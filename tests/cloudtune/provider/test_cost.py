@@ -10,6 +10,7 @@ import pytest
 
 from cloudtune.provider.cost import check_budget, estimate, overrides_any, service_timeout
 from cloudtune.provider.facts import Facts, Lookup, Price, ServiceLimits
+from cloudtune.study.limits import LIMITS
 from cloudtune.study.schema import Limits, Mode
 
 PRICE = Price(0.001, "USD", "list of 2026-11-01")
@@ -140,13 +141,19 @@ def budget(
     return [str(each) for each in check_budget(given, "far", mode, facts)]
 
 
-def test_a_budget_needs_a_price_in_its_currency() -> None:
-    assert budget("5 USD", UNKNOWN) == [
-        "refused limits.max_cost: the price of a big one there is unknown: give "
+@pytest.mark.parametrize("name", [name for name, each in LIMITS.items() if each.needs_price])
+def test_a_limit_of_money_needs_a_price_in_its_currency(name: str) -> None:
+    def found(amount: str, price: Price | str) -> list[str]:
+        facts = facts_of(price, NONE)
+        limits = Limits.model_validate({name: amount})
+        return [str(each) for each in check_budget(limits, "far", "driven", facts)]
+
+    assert found("5 USD", UNKNOWN) == [
+        f"refused limits.{name}: the price of a big one there is unknown: give "
         "providers.far.prices.hour, as in 0.40 USD"
     ]
-    assert budget("5 EUR", KNOWN) == [
-        "refused limits.max_cost: the budget is in EUR and the price in USD; give "
+    assert found("5 EUR", KNOWN) == [
+        f"refused limits.{name}: the budget is in EUR and the price in USD; give "
         "providers.far.prices.hour in EUR"
     ]
 
