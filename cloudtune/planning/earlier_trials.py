@@ -34,6 +34,8 @@ class Basis:
     """A quarter of the trials took less."""
     high: float
     """A quarter of the trials took more."""
+    mean: float
+    """Few long trials can take most of the time, as with hyperband."""
     waits: tuple[float, float] | None = None
     """The same two limits of what they waited for machines; None if none waited."""
 
@@ -64,7 +66,7 @@ def _identity(study: Mapping[str, Any]) -> dict[str, Any]:
     trial: dict[str, Any] = study.get("trial") or {}
     strategy: dict[str, Any] = study.get("strategy") or {}
     same: dict[str, Any] = {name: study.get(name) for name in _SAME}
-    same["resource"] = strategy.get("resource")
+    same |= {name: strategy.get(name) for name in ("resource", "min", "max", "eta")}
     return same | {name: trial.get(name) for name in _SAME_TRIAL}
 
 
@@ -87,7 +89,8 @@ def _basis(ledger: Ledger, record: RunRecord, job: JobRecord) -> Basis | None:
                 completed.add(event.number)
     if not completed:
         return None
-    low, high = _middle([seconds[number] for number in completed])
+    times = [seconds[number] for number in completed]
+    low, high = _middle(times)
     waited = _middle([waits[number] for number in completed])
     return Basis(
         run=record.id,
@@ -96,6 +99,7 @@ def _basis(ledger: Ledger, record: RunRecord, job: JobRecord) -> Basis | None:
         trials=len(completed),
         low=low,
         high=high,
+        mean=sum(times) / len(times),
         waits=waited if any(waited) else None,
     )
 

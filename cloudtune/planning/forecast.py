@@ -65,11 +65,12 @@ def forecast(plan: Plan) -> Forecast:
     seconds = cost = None
     if basis and trials is not None:
         rounds = math.ceil(trials / parallel)
+        times = min(basis.low, basis.mean), max(basis.high, basis.mean)
         waits = known_waits(plan, basis) or (0.0, 0.0)
         price = plan.facts.price if plan.estimate else None
         jobs = [
             _job(limits, price, trials, rounds * (ran + waited), ran)
-            for ran, waited in zip((basis.low, basis.high), waits, strict=True)
+            for ran, waited in zip(times, waits, strict=True)
         ]
         (fast, slow), (cheap, dear) = (sorted(each) for each in zip(*jobs, strict=True))
         seconds, cost = (fast, slow), (cheap, dear) if price else None

@@ -1,9 +1,10 @@
 """How many trials of hyperband get how much of the resource, for plans.
 
-The strategy itself decides, on random results, so that a plan agrees with a run. The numbers are
-the averages of some simulated runs in which a trial has the same result at all rungs. More trials
-continue if new ones get better during the search, and fewer if trials fail. Trials start with more
-if low rungs mislead.
+The strategy itself decides, on random results, so that a plan agrees with a run. The numbers of
+trials are the averages of some simulated runs in which a trial has the same result at all rungs.
+More trials continue if new ones get better during the search, so the most of the resource is that
+of runs in which they do. Fewer continue if trials fail, and trials start with more if low rungs
+mislead.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from random import Random
 
 from cloudtune.results.events import Ended, Measured, SearchEvent, Started
@@ -20,6 +22,12 @@ from cloudtune.search.rungs import starting_rung, study_rungs
 from cloudtune.study.study import Study
 
 _SIMULATIONS = 20
+_GAIN = 1.5
+"""By how much results improve during a run, in units of the range of a random result.
+
+With it, the most of the resource was more than that of 28 runs of seven studies, up to 1.7 times
+the average of random results (smooth and noisy losses of two parameters, eta 2 to 5, max 9 to 81,
+1 and 4 trials at a time)."""
 _MAX_SIMULATED = 200
 """The most trials that are simulated; the numbers of more trials are in proportion."""
 
@@ -38,10 +46,11 @@ class Brackets:
     """All trials of a study with strategy hyperband. Amounts are in units of the resource."""
 
     brackets: Sequence[Bracket]
-    total: int
-    """The sum over all trials if each continues from its checkpoint."""
-    from_scratch: int
-    """The sum if each start of a trial begins from scratch."""
+    total: tuple[int, int]
+    """The sum over all trials if each continues from its checkpoint: the least, and the most if new
+    trials get better."""
+    from_scratch: tuple[int, int]
+    """The same if each start of a trial begins from scratch."""
     most: int
     """The sum, from checkpoints, if each trial got the maximum."""
 
@@ -50,21 +59,23 @@ def expected_brackets(study: Study, max_trials: int) -> Brackets:
     """Return how many trials of a study with strategy hyperband get how much of the resource."""
     rungs = study_rungs(study)
     count = min(max_trials, _MAX_SIMULATED)
-    scale = max_trials / count / _SIMULATIONS
+    scale = max_trials / count
     brackets: dict[int, Counter[int]] = {}
-    total = from_scratch = 0
-    for seed in range(_SIMULATIONS):
-        for amounts in _simulate(study, rungs, count, seed):
+    totals: list[int] = []
+    scratch: list[int] = []
+    for gain, seed in product((0.0, _GAIN), range(_SIMULATIONS)):
+        trials = _simulate(study, rungs, count, seed, gain)
+        for amounts in trials if not gain else ():
             brackets.setdefault(amounts[0], Counter()).update(amounts)
-            total += amounts[-1]
-            from_scratch += sum(amounts) if study.strategy.resource else amounts[-1]
+        totals.append(sum(amounts[-1] for amounts in trials))
+        scratch.append(sum(map(sum, trials)) if study.strategy.resource else totals[-1])
     return Brackets(
         [
-            Bracket(start, {amount: round(scale * trials[amount]) for amount in sorted(trials)})
+            Bracket(start, {n: round(scale / _SIMULATIONS * trials[n]) for n in sorted(trials)})
             for start, trials in sorted(brackets.items())
         ],
-        round(scale * total),
-        round(scale * from_scratch),
+        (round(scale * min(totals)), round(scale * max(totals))),
+        (round(scale * min(scratch)), round(scale * max(scratch))),
         max_trials * rungs[-1],
     )
 
@@ -85,8 +96,11 @@ class _Untried:
         return Suggestion({})
 
 
-def _simulate(study: Study, rungs: Sequence[int], count: int, seed: int) -> Sequence[Sequence[int]]:
+def _simulate(
+    study: Study, rungs: Sequence[int], count: int, seed: int, gain: float
+) -> Sequence[Sequence[int]]:
     """Return the amounts that each trial gets in one run, in order."""
+    gain *= 1 if study.objectives[0].goal == "maximize" else -1
     strategy = make_hyperband(study, _Untried(), count)
     metric, named = study.objectives[0].metric, study.strategy.resource is not None
     trials: list[list[int]] = []
@@ -97,7 +111,7 @@ def _simulate(study: Study, rungs: Sequence[int], count: int, seed: int) -> Sequ
             trials.append([])
         number = trial.resumes or len(trials)
         amounts = trials[number - 1]
-        metrics = {metric: Random(f"{seed}:{number}").random()}
+        metrics = {metric: Random(f"{seed}:{number}").random() + gain * number / count}
         strategy.tell(Started(number, 0.0, {}, resource=trial.resource))
         first = starting_rung(number - 1, len(rungs))
         for amount in [trial.resource] if trial.resource else rungs:

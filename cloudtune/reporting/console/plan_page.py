@@ -176,10 +176,12 @@ def _describe_resource(plan: Plan, known: Forecast) -> str:
     """Return how much of its resource hyperband needs."""
     if known.brackets is None:
         return ""
-    total, scratch = known.brackets.total, known.brackets.from_scratch
+    total, scratch = (
+        _range(*map(str, each)) for each in (known.brackets.total, known.brackets.from_scratch)
+    )
     text = f"{total} {_resource(plan)} in all"
-    if total != known.brackets.most:
-        text = f"about {text}, more if new trials get better, at most {known.brackets.most}"
+    if total != f"{known.brackets.most}":
+        text = f"about {text}, at most {known.brackets.most}"
     return text + f"; about {scratch} if no trial continues from its checkpoint" * (
         scratch != total
     )

@@ -144,6 +144,17 @@ def test_the_waits_of_the_same_service_count_as_time_and_not_as_cost() -> None:
     assert "each trial also waits" in row(plan_of("vertex"), "time")
 
 
+def test_few_long_trials_count_for_the_time() -> None:
+    record_trials(plan_of(), *[10] * 7, 200)
+    assert row(plan_of(), "time").startswith("about 50 s to 2 min 49 s: half of the 8 trials")
+
+
+def test_trials_with_another_most_of_the_resource_tell_no_time() -> None:
+    record_trials(plan_of(text=HYPERBAND), 10)
+    assert row(plan_of(text=HYPERBAND), "time").startswith("about 50 s")
+    assert row(plan_of(text=HYPERBAND.replace("max: 9", "max: 81")), "time").startswith("unknown")
+
+
 def test_trials_that_hyperband_never_promoted_count_for_the_time() -> None:
     plan = plan_of()
     run = create([plan]).id
@@ -289,7 +300,7 @@ HYPERBAND = STUDY.replace("name: random", "name: hyperband, resource: epochs, ma
 def test_a_plan_with_hyperband_shows_the_resource_of_each_bracket() -> None:
     plan = plan_of(text=HYPERBAND)
     lines = format_plan(plan, brief=False)
-    assert row(plan, "resource").startswith("about 82 epochs in all, ")
+    assert row(plan, "resource").startswith("about 70 to 140 epochs in all, at most 180; ")
     start = lines.index("  trials by bracket and epochs:")
     assert [line.split() for line in lines[start + 3 : start + 5]] == [
         ["1", "10", "4", "3"],
