@@ -6,7 +6,7 @@ A run's own row has an empty provider.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cloudtune.ledger.checksums import RUN_ITSELF, record_checksum
@@ -15,6 +15,8 @@ from cloudtune.ledger.records import JOB_COLUMNS, RUN_COLUMNS
 
 T = TypeVar("T")
 
+COLUMNS: dict[str, Sequence[str]] = {"runs": RUN_COLUMNS, "jobs": (*JOB_COLUMNS, "ran")}
+"""The columns of each table that the checksum of a record covers."""
 _CHECKSUM = "SELECT record FROM checksums WHERE run=? AND provider=?"
 
 
@@ -51,6 +53,47 @@ def list_providers(db: sqlite3.Connection, run: str) -> list[str]:
         (run, run),
     )
     return list(dict.fromkeys(each for (each,) in rows if isinstance(each, str)))
+
+
+def list_intact(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return the run and the provider of each record that has its checksum.
+
+    The ledger may be older: columns that it lacks are not read, and without checksums, all records
+    are returned.
+
+    Raises:
+        sqlite3.Error: If the database cannot be used.
+    """
+    columns: dict[str, Sequence[str]] = {}
+    for table, names in COLUMNS.items():
+        there = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+        columns[table] = [name for name in names if name in there]
+    has_checksums = db.execute("SELECT 1 FROM sqlite_master WHERE name='checksums'").fetchone()
+    try:
+        keys = db.execute(
+            "SELECT id, '' FROM runs NOT INDEXED UNION ALL "
+            "SELECT run, provider FROM jobs NOT INDEXED"
+        ).fetchall()
+    except sqlite3.DatabaseError as error:
+        if is_not_damage(error):
+            raise
+        return []
+    return [
+        (run, provider)
+        for run, provider in keys
+        if not has_checksums or _is_intact(db, run, provider, columns)
+    ]
+
+
+def _is_intact(
+    db: sqlite3.Connection, run: str, provider: str, columns: Mapping[str, Sequence[str]]
+) -> bool:
+    try:
+        return _read_checked(db, run, provider, columns)[1]
+    except (TypeError, ValueError, sqlite3.DatabaseError) as error:
+        if is_not_damage(error):
+            raise
+        return False
 
 
 def read_record(
@@ -117,29 +160,36 @@ def write_record_checksum(db: sqlite3.Connection, run: str, provider: str) -> No
 
 
 def _read_checked(
-    db: sqlite3.Connection, run: str, provider: str
+    db: sqlite3.Connection,
+    run: str,
+    provider: str,
+    columns: Mapping[str, Sequence[str]] = COLUMNS,
 ) -> tuple[Sequence[Any] | None, bool]:
     """Return a row, and whether it has its checksum."""
     try:  # one statement, because another process may change both
-        row = _read_row(db, run, provider, f",({_CHECKSUM})", run, provider)
+        row = _read_row(db, run, provider, columns, f",({_CHECKSUM})", run, provider)
     except sqlite3.DatabaseError as error:
         if is_not_damage(error):
             raise
-        return _read_row(db, run, provider), False
+        return _read_row(db, run, provider, columns), False
     return (None, False) if row is None else (row[:-1], record_checksum(row[:-1]) == row[-1])
 
 
 def _read_row(
-    db: sqlite3.Connection, run: str, provider: str, more: str = "", *values: str
+    db: sqlite3.Connection,
+    run: str,
+    provider: str,
+    columns: Mapping[str, Sequence[str]] = COLUMNS,
+    more: str = "",
+    *values: str,
 ) -> Sequence[Any] | None:
     keys: tuple[str, ...]
     if provider == RUN_ITSELF:
-        columns, key, keys = f"{','.join(RUN_COLUMNS)}{more} FROM runs", "id=?", (run,)
+        table, key, keys = "runs", "id=?", (run,)
     else:
-        columns = f"{','.join(JOB_COLUMNS)},ran{more} FROM jobs"
-        key, keys = "run=? AND provider=?", (run, provider)
+        table, key, keys = "jobs", "run=? AND provider=?", (run, provider)
     row: Sequence[Any] | None = db.execute(
-        f"SELECT {columns} WHERE {key}",
+        f"SELECT {','.join(columns[table])}{more} FROM {table} WHERE {key}",  # noqa: S608
         (*values, *keys),
     ).fetchone()
     return row

@@ -9,17 +9,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from cloudtune.errors import LedgerError
-from cloudtune.ledger.checksums import (
-    RUN_ITSELF,
-    Tally,
-    event_checksum,
-    job_seed,
-    record_checksum,
-)
+from cloudtune.ledger.checksums import Tally, event_checksum, job_seed
 from cloudtune.ledger.connection import connect, connect_read_only, is_not_damage, transaction
 from cloudtune.ledger.event_rows import parse_events
 from cloudtune.ledger.home import list_run_folders, list_whole_run_folders
 from cloudtune.ledger.lock import lock_holder
+from cloudtune.ledger.record_table import list_intact, write_record_checksum
 from cloudtune.results.event_checks import event_problem
 
 VERSION = 5
@@ -99,8 +94,12 @@ def create_or_migrate(
             _create_tables(db, path, new=new)
         elif version < VERSION:
             old = path if in_memory else _save_copy(path, version)
+            with closing(connect_read_only(old)) as source:
+                intact = list_intact(source)
             for old_version in range(version, VERSION):
-                _MIGRATIONS[old_version](db, old)
+                MIGRATIONS[old_version](db, old)
+            for run, provider in intact:  # of no others, whose damage must still be seen
+                write_record_checksum(db, run, provider)
         db.execute(f"PRAGMA user_version={VERSION}")
 
 
@@ -173,14 +172,6 @@ def _number_of(body: str) -> int:
         return 0
 
 
-_RUN_3 = "SELECT id, created, name, study, file, base, overrides FROM runs WHERE id=?"
-_JOB_3 = """
-    SELECT run, provider, plan, state, reason, job, emulated, started, begun, spent, ended, ran
-    FROM jobs WHERE run=? AND provider=?
-    """
-"""The columns of version 3, whatever later versions add."""
-
-
 def _to_version_3(db: sqlite3.Connection, old: Path) -> None:
     """Add checksums. Jobs whose events cannot be read get no tally, so that reading reports them.
 
@@ -191,23 +182,12 @@ def _to_version_3(db: sqlite3.Connection, old: Path) -> None:
     db.execute("DROP INDEX events_by_trial")
     for table in (_EVENTS_3, _BY_TRIAL_2, _CHECKSUMS_3):
         db.execute(table)
-    for (run,) in db.execute("SELECT id FROM runs").fetchall():
-        _write_checksum_3(db, run, RUN_ITSELF, _RUN_3, (run,))
     is_intact = True
     with closing(connect_read_only(old)) as source:
         for run, provider in db.execute("SELECT run, provider FROM jobs").fetchall():
-            _write_checksum_3(db, run, provider, _JOB_3, (run, provider))
             is_intact &= _copy_events(source, db, run, provider)
     if is_intact:  # SQLite cannot drop a damaged table
         db.execute("DROP TABLE events_2")
-
-
-def _write_checksum_3(
-    db: sqlite3.Connection, run: str, provider: str, query: str, keys: tuple[str, ...]
-) -> None:
-    row = db.execute(query, keys).fetchone() or ()
-    values = (run, provider, record_checksum(row))
-    db.execute("INSERT INTO checksums VALUES (?,?,?,0,0,0)", values)
 
 
 def _copy_events(
@@ -237,10 +217,8 @@ def _copy_events(
         if is_not_damage(error):
             raise
         is_readable = False
-    db.execute(
-        f"UPDATE checksums SET events=?, numbers=?, checksum=? {where}",  # noqa: S608
-        (*(tally if is_readable else (None, None, None)), *job),
-    )
+    values = tally if is_readable else (None, None, None)
+    db.execute("INSERT INTO checksums VALUES (?,?,0,?,?,?)", (*job, *values))
     return is_readable and tally.events == count
 
 
@@ -264,7 +242,7 @@ def _to_version_5(db: sqlite3.Connection, _old: Path) -> None:
     db.execute(_PROPOSALS_5)
 
 
-_MIGRATIONS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection, Path], None]] = {
     1: _to_version_2,
     2: _to_version_3,
     3: _to_version_4,

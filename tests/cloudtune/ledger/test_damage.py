@@ -18,6 +18,8 @@ from click.testing import CliRunner
 
 from cloudtune.cli.main_group import cloudtune
 from cloudtune.errors import LedgerError, UsageError
+from cloudtune.ledger import record_table, schema
+from cloudtune.ledger.checksums import record_checksum
 from cloudtune.ledger.ledger import Ledger
 from cloudtune.ledger.lock import RunLock
 from cloudtune.ledger.reader import read_results
@@ -365,20 +367,64 @@ VERSION_2 = {
     "jobs": "run provider plan state reason job emulated started begun spent ended ran",
     "events": "run provider seq number kind body",
 }
-"""The tables and columns of that version."""
+VERSION_3 = {
+    **VERSION_2,
+    "events": f"{VERSION_2['events']} checksum",
+    "checksums": "run provider record events numbers checksum",
+}
+"""The tables and columns of these versions."""
 
 
 def to_version_2(path: Path) -> None:
     """Remove the checksums from a ledger, and all that later versions have added."""
     with closing(sqlite3.connect(path)) as db, db:
-        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall():
-            if table not in VERSION_2:
-                db.execute(f"DROP TABLE {table}")
-                continue
-            for _, column, *_ in db.execute(f"PRAGMA table_info({table})").fetchall():
-                if column not in VERSION_2[table].split():
-                    db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        keep_only(VERSION_2, db)
         db.execute("PRAGMA user_version=2")
+
+
+def to_version_3(path: Path) -> None:
+    """Remove from a ledger all that later versions have added."""
+    with closing(sqlite3.connect(path)) as db, db:
+        keep_only(VERSION_3, db)
+        for table, provider in (("runs", "''"), ("jobs", "provider")):
+            key, *columns = VERSION_3[table].split()
+            query = f"SELECT {key}, {provider}, {', '.join((key, *columns))} FROM {table}"
+            for run, name, *row in db.execute(query).fetchall():
+                new = (record_checksum(row), run, name)
+                db.execute("UPDATE checksums SET record=? WHERE run=? AND provider=?", new)
+        db.execute("PRAGMA user_version=3")
+
+
+def keep_only(tables: dict[str, str], db: sqlite3.Connection) -> None:
+    for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall():
+        if table not in tables:
+            db.execute(f"DROP TABLE {table}")
+            continue
+        for _, column, *_ in db.execute(f"PRAGMA table_info({table})").fetchall():
+            if column not in tables[table].split():
+                db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+
+
+def add_column(db: sqlite3.Connection, _old: Path) -> None:
+    db.execute("ALTER TABLE jobs ADD COLUMN note TEXT")
+
+
+@pytest.mark.parametrize("adds_column", [False, True])
+def test_after_a_migration_damage_is_still_detected_and_the_rest_is_intact(
+    state: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, *, adds_column: bool
+) -> None:
+    wanted = read(whole)["other"]
+    to_version_3(state / "ledger.db")
+    with closing(sqlite3.connect(state / "ledger.db")) as db, db:
+        db.execute("UPDATE jobs SET reason='?' WHERE run='first'")
+    if adds_column:
+        monkeypatch.setitem(schema.MIGRATIONS, schema.VERSION, add_column)
+        monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+        columns = (*record_table.COLUMNS["jobs"], "note")
+        monkeypatch.setitem(record_table.COLUMNS, "jobs", columns)
+    assert trials_of("other", state) == wanted
+    with pytest.raises(LedgerError, match="its job on local was changed"):
+        trials_of("first", state)
 
 
 @pytest.mark.parametrize(
