@@ -200,7 +200,7 @@ def _fill_placeholders(
         text = re.sub(_PLACEHOLDER, lambda match: known.get(match[1].strip(), match[0]), word)
         is_number = after_flag and names and not isinstance(values.get(names[0], ""), str)
         if is_number and re.fullmatch(_PLACEHOLDER, word) and looks_like_option(text):
-            filled[-1] += "=" + text
+            filled[-1] += ("" if _is_short(filled[-1]) else "=") + text
         elif text or after_flag or not names:
             filled.append(text)
         after_flag = word.startswith("-") and not names and "=" not in word
@@ -223,10 +223,15 @@ def _format_arguments(
         flag = options.get(name) or "--" + name
         argument = format_value(value)
         if style == "equals" or looks_like_option(argument):
-            words.append(flag + "=" + argument)
+            words.append(flag + ("" if style != "equals" and _is_short(flag) else "=") + argument)
         else:
             words += [flag, argument]
     return words
+
+
+def _is_short(flag: str) -> bool:
+    """Return whether a value can follow an option at once: click reads ``-C=1`` as ``=1``."""
+    return len(flag) == 2 and flag[0] == "-" != flag[1]
 
 
 def looks_like_option(argument: str) -> bool:

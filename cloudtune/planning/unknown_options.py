@@ -67,6 +67,7 @@ def _find(study: Study, source: Path) -> Iterator[tuple[str, str]]:
     )
     abbreviates = not any("allow_abbrev" in text for text in files.values())
     text = "\n".join(files.values())
+    by_hand = "sys.argv" in text
     long = set(re.findall(r"""add_argument\([^()]*?["'](--\w[\w.-]*)["']""", text))
     for name, path in _unseen(study, source).items():
         if re.search(rf"""DEFINE_\w+\(\s*["']{re.escape(name)}["']""", text):
@@ -76,7 +77,7 @@ def _find(study: Study, source: Path) -> Iterator[tuple[str, str]]:
             if len(begun) == 1:
                 reason = f"the script has no option --{name}, and argparse reads it as {begun[0]}"
                 yield path, f"{reason}: give the parameter the name of its option"
-        elif skips:
+        elif skips and not (by_hand and re.search(rf"""["']--{re.escape(name)}[="']""", text)):
             reason = f"no option --{name} is found in the code, and parse_known_args ({skips})"
             yield path, f"{reason} skips options that the parser does not have: {_DOCTOR}"
 

@@ -68,7 +68,7 @@ def format_short(value: Value) -> str:
     """Return a value as text, a float with four significant digits and those before the point."""
     if not isinstance(value, float):
         return sanitize_line(visible_value(value))
-    return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    return f"{value:.0f}" if 9999.5 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def format_objectives(study: Study, trial: Trial) -> str:

@@ -61,8 +61,8 @@ def format_cost(amount: float, currency: str | None = None) -> str:
 
 def format_percent(share: float) -> str:
     """Return a share in whole percent; 0 % and 100 % are exactly that."""
-    if 0 < share <= 0.005:
-        return "< 1 %"
+    if 0 < abs(share) <= 0.005:
+        return "< 1 %" if share > 0 else "> -1 %"
     return f"{min(100 * share, 99.0) if share < 1 else 100 * share:.0f} %"
 
 

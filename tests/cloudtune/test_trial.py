@@ -523,6 +523,18 @@ def test_argparse_with_another_option(tmp_path: Path, option: str, style: str) -
         assert done.stdout == f"{value}\n", done.stderr
 
 
+@pytest.mark.parametrize("args", [[], ["-C", "{{C}}"]])
+def test_click_with_a_short_option(tmp_path: Path, args: list[str]) -> None:
+    code = "import click\n@click.command()\n@click.option('-C', 'c', type=float)\n"
+    (tmp_path / "train.py").write_text(code + "def main(c): print(c)\nmain()")
+    call = {"script": "train.py", "args": args}
+    for value in (0.5, -2.0, -1e-05):
+        options = option_words(call, ["C"], str(tmp_path))
+        words = command_line(call, {"C": value}, {}, sys.executable, options)
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.stdout == f"{value}\n", done.stderr
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

@@ -222,7 +222,7 @@ def _difference(each: ObjectiveOverview, name: str, reference: float) -> str:
 def _three_digits(value: float) -> str:
     """Return a number with three significant digits, without an exponent below a billion."""
     text = f"{value:.3g}"
-    return f"{float(text):.0f}" if 1e3 <= value < 1e9 else text
+    return f"{float(text):.0f}" if 999.5 <= value < 1e9 else text
 
 
 def _percent(share: float) -> str:

@@ -33,7 +33,7 @@ _SECRET_VALUE = re.compile(
     r"|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30}|eyJ[\w-]{10,200}\.eyJ"
     r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
     r"|://[^\s:/@]{0,99}:(?!\d{1,5}/)[^\s@${}<>*]{1,200}@"
-    r"|^(?!mailto:)[^\s:/@]{1,99}:[^\s:/@${}<>*]{1,200}@(?!sha\d+:)"
+    r"|^(?!mailto:|azureml:)[^\s:/@]{1,99}:[^\s:/@${}<>*]{1,200}@(?!sha\d+:)"
     r"(?:localhost\b|(?:[\w-]+\.)+[a-zA-Z]|\d+(?:\.\d+){3}|[\w-]+(?::\d|/))"
 )
 _HARMLESS = re.compile(r"\d{0,9}|true|false|yes|no|none", re.IGNORECASE)

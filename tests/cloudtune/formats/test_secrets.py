@@ -76,6 +76,7 @@ def test_commands_do_not_print_passwords(
         ("a:b@c", False),
         ("model:v1@staging", False),
         ("azureml:sklearn@latest", False),
+        ("azureml:name@v1.beta", False),
         ("npm:react@1.2.3", False),
         ("image:1@sha256:1bc", False),
         ("postgres://me:${PASSWORD}@host/db", False),

@@ -51,6 +51,7 @@ def warnings(
         ("p.add_argument('--n-layers')", KNOWN, ""),
         ("p.add_argument('-l', dest='n_layers')", KNOWN, ""),
         ("import simple_parsing; p.add_arguments(names.C, 'c')", KNOWN, ""),
+        ("n = int(sys.argv[sys.argv.index('--n_layers') + 1])", KNOWN, ""),
         ("flags.DEFINE_integer('n_layers', 2, '')", KNOWN, ""),
         ("p.add_argument('--n_layers_max')", "a = p.parse_args()", SHORTENED),
         ("p.add_argument('--n_layers_max')", KNOWN, SHORTENED),

@@ -120,6 +120,7 @@ def test_a_small_cost_is_never_shown_as_none(amount: float, text: str) -> None:
             (1e-9, "< 1 %"),
             (0.005, "< 1 %"),
             (0.0049, "< 1 %"),
+            (-0.001, "> -1 %"),
             (0.006, "1 %"),
             (0.5, "50 %"),
         ],
