@@ -7,13 +7,14 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import pytest
 
 from cloudtune.cli.main_group import cloudtune
 from cloudtune.provider import registry
+from cloudtune.results.events import OPEN_JOB_STATES, RunJobState
 from cloudtune.study import fields as fields_of_study
 from cloudtune.study import schema as study_schema
 from cloudtune.study import yaml_reader
@@ -115,6 +116,14 @@ def test_each_study_that_is_shown_is_right(body: str, tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(body, "utf-8")
     assert load(path).parameters
+
+
+def test_one_page_says_when_a_job_ends_in_each_state() -> None:
+    page = (ROOT / "docs" / "side-by-side.md").read_text("utf-8")
+    rows = [line.split("|") for line in page.splitlines() if line.count("|") == 4]
+    named = {state for row in rows for state in INLINE.findall(row[2])}
+    states = {state for each in get_args(RunJobState) for state in get_args(each)}
+    assert states - OPEN_JOB_STATES <= named
 
 
 def test_the_readme_shows_a_study() -> None:

@@ -305,10 +305,12 @@ def _as_ended(result: StudyResult, outcome: Outcome | None) -> StudyResult:
 def _print_continuation(results: list[StudyResult], earlier: Mapping[str, int] | None) -> None:
     """Print how to go on with jobs that failures or limits ended; not after successful trials."""
     from cloudtune.reporting.console.status_page import all_failed, continuation_hints
+    from cloudtune.results.events import FINAL_JOB_STATES, RESUMABLE_JOB_STATES
 
+    failed_states = FINAL_JOB_STATES - RESUMABLE_JOB_STATES - {"completed"}
     for result in results:
         is_unchanged = earlier is not None and earlier.get(result.provider) == len(result.trials)
-        if is_unchanged or result.state == "failed" or all_failed(result):
+        if is_unchanged or result.state in failed_states or all_failed(result):
             for line in continuation_hints(result):
                 echo_message(f"{result.provider}: {line}", err=True)
 

@@ -12,7 +12,7 @@ from cloudtune.ledger.records import JobRecord
 from cloudtune.provider import registry
 from cloudtune.provider.models import JobContext
 from cloudtune.provider.plan import Plan
-from cloudtune.results.events import FINAL_JOB_STATES, Outcome
+from cloudtune.results.events import FINAL_JOB_STATES, RESUMABLE_JOB_STATES, Outcome
 
 EMULATOR_ENDED = "the emulator has ended, and its jobs with it"
 """How the reason begins for which a job is lost."""
@@ -63,8 +63,8 @@ def end_emulator(folder: Path, mode: str, outcome: Outcome) -> None:
 
     The outcome must be in the ledger: the emulator forgets the job.
     """
-    final_states = {"completed", "failed", *(["cancelled"] if mode == "managed" else [])}
-    if outcome.state not in final_states:
+    can_resume = mode == "driven" and outcome.state in RESUMABLE_JOB_STATES
+    if can_resume or outcome.state not in FINAL_JOB_STATES:
         return
     if address := find_running(folder / EMULATOR_FOLDER):
         stop(address)
