@@ -39,11 +39,11 @@ _ROUNDING = 1e-9
 _STEP_SHARE = 0.5
 """The share of a step that does not count as an improvement."""
 
+_IMPROVES = "Gaussian processes expected the largest improvement of the Pareto front from it"
+
 
 class FrontSearch(GPSearch):
     """The Gaussian processes of `bayesian` for several objectives."""
-
-    improves = "Gaussian processes expected the largest improvement of the Pareto front from it"
 
     @override
     def _suggest(self, index: int) -> Suggestion:
@@ -93,7 +93,7 @@ class FrontSearch(GPSearch):
             nearest = np.argsort(means.sum(axis=1), kind="stable")
             leaders = np.concatenate([leaders, nearest])[:_MIN_LEADERS]
         row = self._maximize(acquisition, rows[leaders], rng)
-        return self.suggest_row(index, row, memory, any_keeps=bool(kept.any()))
+        return self.suggest_row(index, row, memory, any_keeps=bool(kept.any()), improves=_IMPROVES)
 
     def _all_hyperparameters(
         self, index: int, rows: Rows, values: FloatArray

@@ -78,6 +78,7 @@ _MAX_FAILURES = 50
 """The number of the latest failed trials to which the process is fitted."""
 _NOISE, _LARGE_NOISE = 3e-4, 3e-3
 """The prior medians of the noise variance, where 1 is the variance of the values."""
+_IMPROVES = "a Gaussian process expected the largest improvement from it"
 _SAMPLED = "it is a sample of the space, as too little was known for a model"
 _NONE_LEFT = "it is a random one, as no candidate was left that was not tried"
 _KEEPS = (
@@ -87,9 +88,6 @@ _KEEPS = (
 
 class GPSearch(Strategy):
     """Method `gp` of the strategy `bayesian`."""
-
-    improves = "a Gaussian process expected the largest improvement from it"
-    """The origin of what it chooses."""
 
     def __init__(
         self,
@@ -192,7 +190,13 @@ class GPSearch(Strategy):
         return complete_assignment(self._axes, self._space, {}, rng)
 
     def suggest_row(
-        self, index: int, row: Rows | None, memory: Mapping[str, Any], *, any_keeps: bool
+        self,
+        index: int,
+        row: Rows | None,
+        memory: Mapping[str, Any],
+        *,
+        any_keeps: bool,
+        improves: str = _IMPROVES,
     ) -> Suggestion:
         """Return the suggestion of a row that a model chose; a random one if it is None.
 
@@ -201,10 +205,11 @@ class GPSearch(Strategy):
             row: The row.
             memory: What the strategy stores with the trial.
             any_keeps: Whether a trial keeps the constraints, so that there is one to improve on.
+            improves: The origin of a row that was expected to improve on it.
         """
         if row is None:
             return Suggestion(self.sample_untried(index), memory=memory, origin=_NONE_LEFT)
-        origin = self.improves if any_keeps else _KEEPS
+        origin = improves if any_keeps else _KEEPS
         if any_keeps and self._margins:
             origin += ", weighed with the probability that it keeps the constraints"
         return Suggestion(self._encoding.decode(row), memory=memory, origin=origin)

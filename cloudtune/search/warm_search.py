@@ -8,7 +8,9 @@ Feurer and others, *Practical transfer learning for Bayesian optimization*, 2018
 <https://arxiv.org/abs/1802.02219>.
 
 The earlier runs may be wrong from the start. While there are few own trials, the share of those
-that are samples of the space is the weight of the own process.
+that are samples of the space is the weight of the own process. As soon as there are six own trials
+and one for each parameter, the own process chooses alone: from then on, earlier runs hardly help
+where they are right, and cost where they are wrong (`benchmarks.transfer`).
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ _UNKNOWN_WEIGHT = 0.5
 """The weight of the own process for the share of samples, before any trials were compared."""
 _MIN_COMPARED = 3
 """The number of own trials from which on they are compared with the earlier runs."""
+_ENOUGH = 6
+"""The number of own trials from which on earlier runs do not count, if there are fewer columns."""
 _DRAWS = 64
 """How often the order of the own trials is drawn from each process."""
 _DROPPED = 0.95
@@ -47,6 +51,7 @@ _DROPPED = 0.95
 _LEADERS = 5
 _SAMPLE = "sample"
 """The key of the number of a sample of the space in the memory of its trial."""
+_IMPROVES = "Gaussian processes of this and of earlier runs expected the largest improvement"
 _IN_CASE = "it is a sample of the space, in case the earlier runs mislead"
 
 
@@ -70,8 +75,6 @@ class _EarlierRun:
 
 class WarmSearch(GPSearch):
     """Method `gp` of the strategy `bayesian` with one objective and trials of earlier runs."""
-
-    improves = "Gaussian processes of this and of earlier runs expected the largest improvement"
 
     def __init__(
         self,
@@ -104,10 +107,11 @@ class WarmSearch(GPSearch):
 
     @override
     def _suggest(self, index: int) -> Suggestion:
-        if not self._earlier_runs:
+        count = 0 if self.is_uninformed else self.measured_count
+        if not self._earlier_runs or count >= max(_ENOUGH, len(self._encoding.columns)):
             return super()._suggest(index)
         rng = np.random.default_rng([self._seed, index])
-        is_learning = self.measured_count >= _MIN_COMPARED and not self.is_uninformed
+        is_learning = count >= _MIN_COMPARED
         model, memory = self._learned(index) if is_learning else self._unlearned()
         own_weight = model.weights[-1] if is_learning else _UNKNOWN_WEIGHT
         samples = sum(_SAMPLE in trial.memory for trial in self._history.trials)
@@ -118,7 +122,8 @@ class WarmSearch(GPSearch):
         if known := [*unseen, *sorted(self._running)]:
             model.condition_on_mean(self._rows(known))
         row = self._maximize(self.acquisition(model.target, model.predict), model.leaders, rng)
-        return self.suggest_row(index, row, memory, any_keeps=math.isfinite(model.target))
+        any_keeps = math.isfinite(model.target)
+        return self.suggest_row(index, row, memory, any_keeps=any_keeps, improves=_IMPROVES)
 
     def _learned(self, index: int) -> tuple[_Model, dict[str, list[float]]]:
         """Return the model with the own process, and the trial's memory if theta was fitted."""

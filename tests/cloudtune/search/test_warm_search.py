@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cloudtune.provider.facts import Parent
+from cloudtune.results.events import Started
 from cloudtune.search.axes import build_axes
 from cloudtune.search.sampling import complete_assignment, trial_rng
 from cloudtune.study.search_space import Space
@@ -59,6 +60,18 @@ def test_trials_of_the_same_task_help_from_the_start(study: Study, job: Any) -> 
 def test_trials_that_mislead_cost_little(study: Study, job: Any) -> None:
     prior = trials_of(study, opposite)
     assert best_losses(study, job, prior, 30) < best_losses(study, job, [], 30) + 0.03
+
+
+def test_the_own_trials_soon_decide_alone(study: Study, job: Any) -> None:
+    def answer(params: Mapping[str, Any], resource: int | None) -> list[dict[str, float]]:
+        return [{"loss": loss(params)}]
+
+    run = job(study, answer, max_trials=11, prior=trials_of(study, opposite)).run()
+    alone = job(study, answer)
+    for event in run.events:
+        if isinstance(event, Started) and event.number > 8:
+            assert alone.strategy.ask(event.number - 1).parameters == event.parameters
+        alone.tell(event)
 
 
 @pytest.mark.slow
