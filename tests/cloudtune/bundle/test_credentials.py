@@ -27,7 +27,7 @@ CREDENTIALS = """
 """
 OTHERS = """
     train.py environment.yml env.py .env.example .env.sample envs/a.py .environment
-    .ssh/known_hosts .ssh/id_rsa.pub .aws/task-definition.json .azure/pipelines.yml
+    .ssh/known_hosts .ssh/id_rsa.pub .aws/task-definition.json
     .docker/Dockerfile rsa.py credentials.py tokens.txt tokenizer.json token.json
     data/id_rsa_images/1.png aws/credentials config/gcloud/x keys.csv .env.d/readme
 """

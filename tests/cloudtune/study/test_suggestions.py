@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from cloudtune.errors import StudyError
+from cloudtune.provider import registry
 from cloudtune.study.fields import StudyFields
 from cloudtune.study.loader import load
 from cloudtune.study.messages import translate_error
@@ -109,7 +110,11 @@ trial: {script: train.py}
 @pytest.mark.parametrize(
     ("override", "hint"),
     [
-        ("mode=driven", "it is a setting of a provider: providers.NAME.mode, where NAME is azure"),
+        (
+            "mode=driven",
+            "it is a setting of a provider: providers.NAME.mode, where NAME is "
+            f"{min(registry.names())}",
+        ),
         ("partition=gpu", "it is a setting of a provider: providers.slurm.partition"),
         ("trial.region=eu", "it is a setting of a provider: providers.sagemaker.region"),
         ("goal=maximize", "set objective.goal or confirm.goal"),
