@@ -15,6 +15,7 @@ from cloudtune.provider.lookup import has_code, input_address, uses_launcher
 from cloudtune.provider.rehearsal import Rehearsal, find_engine
 from cloudtune.provider.settings import CloudSettings, ProviderSettings
 from cloudtune.provider.source_size import format_folders
+from cloudtune.study.expected_trials import strategy_trials
 from cloudtune.study.own_metrics import own_metric_path, own_metrics
 from cloudtune.study.quantities import format_bytes, format_count, format_list
 from cloudtune.study.schema import FromEnvironment, Limits, Mode
@@ -334,10 +335,9 @@ def _parents_note(study: Study, parents: Sequence[Parent]) -> Note:
 
 def engine_notes(study: Study, facts: Facts) -> Iterator[Note]:
     """Yield notes on how cloudtune's own search chooses the trials; for driven mode."""
-    limit = study.limits.max_trials
-    size = Space.from_study(study).size if study.strategy.name == "grid" and limit else None
+    limit, size = study.limits.max_trials, strategy_trials(study)
     if limit and size and limit < size:
-        text = f"the first {limit} of the grid's {size} trials will run"
+        text = f"the first {limit} of the {study.strategy.name}'s {size} trials will run"
         yield Note("limits.max_trials", text)
     yield from (Note("warm_start.from", text, "warning") for text in facts.parent_remarks)
     if facts.parents:

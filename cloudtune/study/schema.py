@@ -150,8 +150,9 @@ class Strategy(Model):
     )
     method: StrictStr | None = Field(
         default=None,
-        description="Algorithm. bayesian: tpe, gp, cmaes or cost-aware (default: gp and tpe in "
-        "turn); genetic: nsga2 or nsga3; random: uniform or sobol.",
+        description="Algorithm. "
+        + "; ".join(f"{n}: {', '.join(s.methods)}" for n, s in STRATEGIES.items() if s.methods)
+        + ". Default: the first one; for bayesian, gp and tpe in turn.",
     )
     resource: StrictStr | None = Field(
         default=None,

@@ -168,6 +168,16 @@ def wait_for(slurm: Slurm, job: int, *states: str) -> Sequence[str]:
     return seen
 
 
+def wait_for_reason(slurm: Slurm, job: int, reason: str) -> None:
+    """Wait until a job is pending for a reason; fail when it is no longer pending."""
+    deadline, last = time.monotonic() + 200, ""
+    while (seen := look(slurm, job))[3] != f"({reason})":
+        assert seen[1] == "PENDING", f"{seen}, after {last or 'no reason'}"
+        assert time.monotonic() < deadline, seen
+        last = seen[3]
+        time.sleep(0.05)
+
+
 def exit_code(slurm: Slurm, job: int) -> str:
     """Return the exit code of a job."""
     done = slurm.run("squeue", "-h", "-t", "all", "-j", f"{job}", "-O", "exit_code")

@@ -15,7 +15,14 @@ import pytest
 
 from cloudtune_slurm.emulator.conf import compress, expand, parse_conf
 from cloudtune_slurm.emulator.options import format_seconds, parse_memory, parse_minutes
-from tests.cloudtune_slurm.conftest import SAME, EmulatedSlurm, exit_code, look, wait_for
+from tests.cloudtune_slurm.conftest import (
+    SAME,
+    EmulatedSlurm,
+    exit_code,
+    look,
+    wait_for,
+    wait_for_reason,
+)
 
 Start = Callable[..., EmulatedSlurm]
 SLEEP = "#!/bin/sh\necho begin\nsleep 60\n"
@@ -120,13 +127,13 @@ def test_jobs_wait_for_what_they_request(start: Start) -> None:
     wait_for(slurm, first, "RUNNING")
     second = submit(slurm, "--gres=gpu:2", "-w", "n1")
     third = submit(slurm, "-w", "n2")
-    slurm.until(lambda: look(slurm, second)[3], lambda reason: reason == "(Resources)")
-    slurm.until(lambda: look(slurm, third)[3], lambda reason: reason == "(Priority)")
+    wait_for_reason(slurm, second, "Resources")
+    wait_for_reason(slurm, third, "Priority")
     slurm.run("scancel", f"{first}")
     wait_for(slurm, second, "RUNNING")
     assert wait_for(slurm, third, "RUNNING")[4] == "n2"
     whole = submit(slurm, "--mem=0", "-w", "n2")
-    slurm.until(lambda: look(slurm, whole)[3], lambda reason: reason == "(Resources)")
+    wait_for_reason(slurm, whole, "Resources")
 
 
 def test_a_user_may_have_only_so_many_jobs(start: Start) -> None:

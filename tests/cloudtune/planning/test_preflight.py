@@ -10,7 +10,13 @@ import pytest
 
 from cloudtune.fitting.capabilities import DRIVEN, Capabilities
 from cloudtune.fitting.fit import fit
-from cloudtune.planning.preflight import check_completeness, check_lookup, check_maps, check_secrets
+from cloudtune.planning.preflight import (
+    check_completeness,
+    check_lookup,
+    check_maps,
+    check_secrets,
+    engine_notes,
+)
 from cloudtune.provider.facts import Facts, Lookup
 from cloudtune.provider.lookup import (
     code_address,
@@ -74,6 +80,32 @@ def test_all_that_is_not_here_is_told_at_once(base: Path) -> None:
         f"trial.inputs.d: {base / 'data'} is uploaded to far://base/inputs/d",
         "refused trial.env: the variable NOT_SET_ANYWHERE is not set in this shell",
     ]
+
+
+@pytest.mark.parametrize(("limit", "noted"), [(2, True), (3, False), (None, False)])
+@pytest.mark.parametrize(
+    ("strategy", "blocks"),
+    [
+        ("grid", {}),
+        ("list", {"initial_trials": [{"x": value} for value in (3, 1, 2)]}),
+    ],
+)
+def test_a_limit_that_cuts_off_the_trials_of_a_strategy_is_noted(
+    base: Path, strategy: str, blocks: dict[str, Any], limit: int | None, *, noted: bool
+) -> None:
+    study = Study.model_validate(
+        {
+            "objective": {"metric": "m", "goal": "minimize"},
+            "parameters": {"x": {"type": "discrete", "values": [1, 2, 3]}},
+            "strategy": strategy,
+            "limits": {"max_trials": limit},
+            "trial": {"script": "train.py"},
+            **blocks,
+        }
+    )
+    notes = [str(note) for note in engine_notes(study, Facts("r", "j", 0, base))]
+    wanted = f"limits.max_trials: the first 2 of the {strategy}'s 3 trials will run"
+    assert (wanted in notes) == noted, notes
 
 
 def test_on_an_emulator_there_are_stand_ins_and_a_local_input_comes_first(base: Path) -> None:
