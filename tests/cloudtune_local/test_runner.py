@@ -53,6 +53,14 @@ def test_an_expression_of_several_metrics_is_reported(job: Job) -> None:
     assert "reads loss and val_loss as one metric; make it match only one" in job.end().reason
 
 
+def test_a_script_that_only_reports_is_no_reason_to_warn(job: Job) -> None:
+    job.write("from cloudtune.trial import report\nreport(loss=1)")
+    job.request["metrics"] = {"loss": [r"loss: (\S+)"]}
+    job.start()
+    ended = job.end()
+    assert (ended.state, ended.reason) == ("completed", "")
+
+
 def test_a_script_that_imports_cloudtune(job: Job) -> None:
     job.write("""
         from cloudtune.trial import *
