@@ -1,7 +1,8 @@
 """What trials of an earlier, related task give a search: pairs of tasks, with and without them.
 
     python -m benchmarks.transfer run --pairs made --seeds 10
-    python -m benchmarks.transfer run --pairs tables trained --sides none same
+    python -m benchmarks.transfer run --pairs trained --seeds 10 --sides none same
+    python -m benchmarks.transfer run --pairs tables --every 2 --seeds 3 --sides none same
     python -m benchmarks.transfer table
 
 For each pair and seed, a search of 50 trials runs on the first task. Then the second task is
