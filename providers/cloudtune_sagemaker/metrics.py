@@ -166,15 +166,15 @@ class MetricReader:
     def read_warning(self, job: str) -> str:
         """Return why the metrics of a job that succeeded may be wrong, by its log.
 
-        Only one log is read, and none that the caller may not read.
+        Only one log is read, and none after a call that failed, which may have taken minutes.
         """
         if not self._warns:
             return ""
         try:
             warning = read_warning(self._aws, job)
         except AwsError as error:
-            self._warns = not error.unavailable
-            if error.unavailable:
+            self._warns = error.not_found
+            if not error.not_found:  # a private network may have no way to the host, either
                 self.remark = f"no log is checked for misread metrics: {error}"
             return ""
         self._warns = warning is None

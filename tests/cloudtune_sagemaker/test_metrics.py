@@ -187,6 +187,30 @@ def test_values_that_the_service_always_cuts_are_remarked(tmp_path: Path) -> Non
     assert not reader.is_refused
 
 
+@pytest.mark.parametrize(
+    ("error", "calls"),
+    [
+        (AwsError("no connection to logs", retryable=True), 1),
+        (AwsError("not authorized", code="AccessDeniedException"), 1),
+        (AwsError("no log group yet", code="ResourceNotFoundException"), 2),
+    ],
+)
+def test_after_a_call_for_a_log_that_fails_no_log_is_checked(
+    tmp_path: Path, error: AwsError, calls: int
+) -> None:
+    names: list[str] = []
+
+    class Aws(_Aws):
+        def call(self, _service: str, _operation: str, **request: Any) -> dict[str, Any]:
+            names.append(request["logStreamNamePrefix"])
+            raise error
+
+    reader = _reader(tmp_path, Aws(100))
+    assert [reader.read_warning(job) for job in ("first", "second")] == ["", ""]
+    assert len(names) == calls
+    assert ("no log is checked" in reader.remark) == (calls == 1)
+
+
 def test_an_internal_error_of_a_metric_is_no_missing_value(tmp_path: Path) -> None:
     reader = _reader(tmp_path, _Aws(100, broken="2"))
     with pytest.raises(AwsError, match="InternalError of loss: try again") as caught:
