@@ -115,7 +115,7 @@ class MetricReader:
                 numbers[start] = number, matched_step(match)
                 end = start + len(text)
                 if re.fullmatch(r"-?\d{1,3}", text) and re.match(_MORE_DIGITS, line[end : end + 6]):
-                    self._warn_of_part(line, start, end)
+                    self._warn_of_part()
                 self._learn(_label(line, start), text)
                 if len(self._read_after) < _MAX_LABELS:
                     self._read_after.add(_last_words(line, start))
@@ -190,13 +190,12 @@ class MetricReader:
         text = message.format(self.name, self.pattern.pattern, what, how)
         self.warning = self.warning or text
 
-    def _warn_of_part(self, line: str, start: int, end: int) -> None:
-        message = (
-            "the regular expression of {}, {}, reads only {!r} of {!r}; if that is one number, "
+    def _warn_of_part(self) -> None:
+        message = (  # without the digits, so that all trials have the same
+            "the regular expression of {}, {}, reads only the first digits where three more follow "
+            "a space, as in '1 234.5'; if that is one number, print it without spaces"
         )
-        texts = line[start:end], line[start : end + 6].strip()
-        text = message.format(self.name, self.pattern.pattern, *texts) + "print it without spaces"
-        self.warning = self.warning or text
+        self.warning = self.warning or message.format(self.name, self.pattern.pattern)
 
     def _misread(self, text: str, number: str, line: str, cure: str) -> MisreadNumberError:
         if not text:
