@@ -125,11 +125,14 @@ class MetricPatterns:
         Raises:
             MetricError: If a regular expression is invalid.
         """
-        self._readers = [_reader(name, text) for name, texts in metrics.items() for text in texts]
+        self._readers = [
+            _reader(name, text, secrets.hide_cut_text)
+            for name, texts in metrics.items()
+            for text in texts
+        ]
         self._texts = [reader.required for reader in self._readers]
         self._searched_bytes = self._searched_lines = 0
         self._steps = steps
-        self._secrets = secrets
         self._remarks: dict[str, str] = {}
         """The metrics whose last text is no number."""
         self._as_service = as_service
@@ -140,7 +143,7 @@ class MetricPatterns:
         """The metrics whose last match is not a number, or that may be wrong for other reasons."""
         warnings = (reader.warning for reader in self._readers)
         texts = [*self._remarks.values(), *filter(None, warnings)]
-        return "; ".join(map(self._secrets.hide_text, texts))
+        return "; ".join(texts)
 
     def feed(self, data: bytes, stream: int = 0) -> Iterator[Measurement]:
         """Yield the measurements in the lines that ``data`` completes in its stream, 0 or 1.
@@ -203,7 +206,7 @@ class MetricPatterns:
             try:
                 numbers = reader.match(text) if self._as_service else reader.read(text)
             except MisreadNumberError as error:
-                raise MetricError(self._secrets.hide_text(str(error))) from None
+                raise MetricError(str(error)) from None
             except TimeoutError:
                 raise MetricError(
                     f"the regular expression of the metric {name} needed more than "
@@ -221,10 +224,10 @@ class MetricPatterns:
             yield now, step, values
 
 
-def _reader(name: str, text: str) -> MetricReader:
+def _reader(name: str, text: str, hide: Callable[[str], str]) -> MetricReader:
     pattern = _compile(name, text)
     search = partial(pattern.finditer, timeout=SEARCH_TIMEOUT, concurrent=True)
-    return MetricReader(name, cast("re.Pattern[str]", pattern), cast("Search", search))
+    return MetricReader(name, cast("re.Pattern[str]", pattern), cast("Search", search), hide)
 
 
 @lru_cache

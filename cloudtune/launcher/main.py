@@ -156,7 +156,7 @@ def _launch(
         launcher = Launcher(contract, trial, secrets)
         requirements = call.get("requirements")
         code = launcher.install(requirements, python, env) if requirements else 0
-        metrics = PrintedMetrics(patterns, trial)
+        metrics = PrintedMetrics(patterns, trial, secrets.hide_cut_text)
         code = code or launcher.run(words, env, metrics if patterns else None)
     except TrialError as error:
         return _refuse(contract, secrets.hide_text(str(error)), error.code)

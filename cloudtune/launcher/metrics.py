@@ -71,9 +71,20 @@ class MetricReader:
     """
 
     def __init__(
-        self, name: str, pattern: Pattern[str], search: Callable[[str], Iterable[Match[str]]]
+        self,
+        name: str,
+        pattern: Pattern[str],
+        search: Callable[[str], Iterable[Match[str]]],
+        hide: Callable[[str], str] = str,
     ) -> None:
-        """Start without any output; ``search`` returns the matches of the pattern in a line."""
+        """Start without any output.
+
+        Args:
+            name: The metric.
+            pattern: Its regex.
+            search: Returns the matches of the regex in a line.
+            hide: Returns a text without secrets. Messages quote a part of what it returns.
+        """
         self.name = name
         self.required = required_text(pattern.pattern).strip()
         self.no_number = ""
@@ -82,6 +93,7 @@ class MetricReader:
         """Why its numbers may not be those of the metric, as a sentence."""
         self.pattern = pattern
         self._search = search
+        self._hide = hide
         self._group = value_group(pattern)
         self._samples: dict[str, str] = {}
         """A number that was read after each word."""
@@ -168,7 +180,8 @@ class MetricReader:
     def remark(self) -> str:
         """What the last line had in place of a number, as a sentence."""
         message = "the regular expression of {} last matched {!r}, which is not a number"
-        return message.format(self.name, self.no_number[:_MAX_SHOWN_TEXT]) if self.no_number else ""
+        text = self._hide(self.no_number)[:_MAX_SHOWN_TEXT]
+        return message.format(self.name, text) if self.no_number else ""
 
     def _add_name(self, line: str, start: int) -> None:
         """Remember the name with which a match begins, which may begin before the match."""
@@ -180,7 +193,7 @@ class MetricReader:
         beginning = before[0] if head and before else ""
         prefix = re.sub(r"[\d./-]", "", beginning)
         if prefix not in self._names and len(self._names) < 2:
-            self._names[prefix] = beginning + (head[0] if head else "")
+            self._names[prefix] = self._hide(beginning + (head[0] if head else ""))
             if len(self._names) > 1:
                 self._warn_of_several(" and ".join(self._names.values()) + " as one metric")
 
@@ -199,13 +212,14 @@ class MetricReader:
 
     def _misread(self, text: str, number: str, line: str, cure: str) -> MisreadNumberError:
         if not text:
-            what = "does not match {}".format(number)
+            what = "does not match {}".format(self._hide(number))
         elif text == number:
-            what = "reads {!r}, which is not a number,".format(text)
+            what = "reads {!r}, which is not a number,".format(self._hide(text))
         else:
-            what = "reads only {!r} of {}".format(text, number)
+            what = "reads only {!r} of {}".format(self._hide(text), self._hide(number))
+        shown = self._hide(line.strip())[:_MAX_SHOWN_LINE]
         message = "the regular expression of {}, {}, {}: it {} in: {}; {}".format(
-            self.name, self.pattern.pattern, MISREADS, what, line.strip()[:_MAX_SHOWN_LINE], cure
+            self.name, self.pattern.pattern, MISREADS, what, shown, cure
         )
         return MisreadNumberError(message, text, number, line)
 

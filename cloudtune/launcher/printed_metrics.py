@@ -9,7 +9,7 @@ from cloudtune.trial import MAX_REPORT_LINE_BYTES, append_line, ring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from re import Pattern
     from typing import Any
 
@@ -55,10 +55,13 @@ class PrintedMetrics:
     It must be used in the main thread: a timer's signal interrupts `re` after `REGEX_TIMEOUT`.
     """
 
-    def __init__(self, patterns: Sequence[MetricPattern], trial: Json) -> None:
+    def __init__(
+        self, patterns: Sequence[MetricPattern], trial: Json, hide: Callable[[str], str]
+    ) -> None:
+        """Set the metrics; ``hide`` returns a text without secrets, for messages."""
         import signal
 
-        self._readers = [MetricReader(name, each, each.finditer) for name, each in patterns]
+        self._readers = [MetricReader(name, each, each.finditer, hide) for name, each in patterns]
         self._remarks: dict[str, str] = {}
         """What each metric with a number was last printed as, if that is none."""
         self._trial = trial

@@ -212,6 +212,8 @@ ENDINGS = {
     "bad report": "open(json.load(open(os.environ['CLOUDTUNE_TRIAL']))['reports'], 'a')"
     ".write('x' * 60 + token + chr(10))\nreport(score=1)",
     "bad metric": "print('loss=' + json.dumps(token))",
+    "bad objective": "print('score: ' + json.dumps(token))",
+    "misread": "print('loss=1' + token)",
     "metric name": "report({token: 1.0})",
 }
 
