@@ -62,7 +62,8 @@ class TrainingJob:
     accepted."""
     ended: float | None = None
     reason: str = ""
-    """Why the job failed or was stopped, or what it waits for."""
+    """Why the job failed or was stopped, or what it waits for; of one that completed, only why its
+    metrics may be wrong, which is shown as a warning."""
     billed_seconds: float | None = None
     """What the service bills, or the most that it can bill if it reports only bounds."""
     billed_at_least: float | None = None
