@@ -377,8 +377,8 @@ class _Process:
             lacks_metrics = monitor.lacks_printed_metrics
             tail = monitor.log.tail() if lacks_metrics or not self._measured else ""
             is_silent = lacks_metrics and not (tail or self._measured)
-            reason = monitor.warning or "it printed nothing" * is_silent
-            return self._ended("completed", reason, 0, tail)
+            nothing = "it printed nothing" if is_silent else ""
+            return self._ended("completed", monitor.warning or nothing, 0, tail)
         reason, tail = monitor.error or self._kill_reason, monitor.log.tail()
         if isinstance(code, str):
             return self._ended("failed" if reason else "cancelled", reason or code, None, tail)
