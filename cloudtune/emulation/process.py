@@ -249,7 +249,7 @@ def cpu_seconds(pid: int, before: float) -> float:
     import psutil
 
     try:
-        times = psutil.Process(pid).cpu_times()
+        times: Any = psutil.Process(pid).cpu_times()
     except psutil.Error:
         return before
     return float(times.user + times.system)

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -78,6 +79,7 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _kill(self, mark: str) -> None:
+        untyped: Any = psutil  # a stub of wait_procs names a type that pyright lacks
         for _ in range(10):
             processes = list(_processes(mark))
             for process in processes:
@@ -85,7 +87,7 @@ class Cluster:
                     process.kill()
             if not processes:
                 return
-            psutil.wait_procs(processes, 10)
+            untyped.wait_procs(processes, 10)
 
     def _start(self, *words: str, **variables: str) -> str:
         agent = f"--dashboard-agent-listen-port={free_ports(1)[0]}"

@@ -9,12 +9,14 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 
 def main() -> int:
     """Run a command as a shell does; return its exit code, or end by the signal that ended it."""
     import psutil
 
+    untyped: Any = psutil  # a stub of wait_procs names a type that pyright lacks
     stopped: list[psutil.Process] = []
 
     def stop(*_: object) -> None:
@@ -22,7 +24,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, stop)
     code = subprocess.run(["/bin/sh", "-c", sys.argv[1]], check=False).returncode
-    psutil.wait_procs(stopped)
+    untyped.wait_procs(stopped)
     if code < 0:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
