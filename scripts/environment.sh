@@ -1,9 +1,11 @@
 # shellcheck shell=sh
 # Read by ./quickstart and ./test: makes a virtual environment once and activates it.
 #
-# VENV names its folder (.venv when not set).
+# VENV names its folder (.venv when not set), LOCKS the one with the locks (locks when not set).
 
 VENV=${VENV:-$PWD/.venv}
+LOCKS=$(cd "${LOCKS:-locks}" && pwd)
+export LOCKS
 
 fail() {
   printf '%s\n' "$@" >&2
@@ -33,10 +35,11 @@ make_environment() {
   if "$python" -c 'import ensurepip' 2>/dev/null; then
     "$python" -m venv "$VENV"
     # The pip that comes with Python 3.11 takes twice as long.
-    "$VENV/bin/python" -m pip --quiet install --upgrade pip
+    "$VENV/bin/python" -m pip --quiet install --require-hashes --requirement "$LOCKS/pip.txt"
   elif "$python" -m pip --version >/dev/null 2>&1; then # Debian without python3-venv
     "$python" -m venv --without-pip "$VENV"
-    "$python" -m pip --quiet --python "$VENV/bin/python" install pip
+    "$python" -m pip --quiet --python "$VENV/bin/python" install --require-hashes \
+      --requirement "$LOCKS/pip.txt"
   else
     fail "$python has neither ensurepip nor pip." \
       "On Debian and Ubuntu: sudo apt install python3-venv. Then start again."
@@ -62,16 +65,19 @@ install_packages() {
   [ ! -e "$failed" ]
 }
 
-# Activates the environment with cloudtune and the named extra in it. Further words go to pip.
+# Activates the environment with cloudtune and the packages of a lock, which is named after an
+# extra. Further words go to pip.
 use_environment() {
   extra=$1
   shift
   stamp=$VENV/.cloudtune-$extra
-  wanted="$PWD $(cksum <pyproject.toml)"
+  wanted="$PWD $(cat pyproject.toml "$LOCKS/$extra.txt" | cksum)"
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || ! is_recent_python "$VENV/bin/python"; then
     echo "Installing cloudtune[$extra] into $VENV; this happens once" >&2
     "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || make_environment
-    install_packages "$@" --editable ".[$extra]"
+    install_packages "$@" --no-deps --require-hashes --requirement "$LOCKS/$extra.txt" \
+      --build-constraint "$LOCKS/build.txt"
+    "$VENV/bin/python" -m pip --quiet install --no-deps --no-build-isolation --no-index --editable .
     printf '%s\n' "$wanted" >"$stamp"
   fi
   unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE

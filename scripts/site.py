@@ -6,8 +6,11 @@ the reference of the Python API is made here. What is built asks no other addres
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import importlib
 import inspect
+import json
 import os
 import re
 import shutil
@@ -24,7 +27,8 @@ from cloudtune import callbacks, testing, trial
 from cloudtune.cli.skill import skill_text
 
 ROOT = Path(__file__).parents[1]
-_PACKAGES = {"mermaid@12.3.0": "dist/mermaid.min.js", "iframe-worker@1.0.4": "shim/index.js"}
+LOCKS = ROOT / os.environ.get("LOCKS", "locks")
+_PACKAGES = {"mermaid": "dist/mermaid.min.js", "iframe-worker": "shim/index.js"}
 """What would come from elsewhere: it draws diagrams, and lets pages search without a server."""
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 _IMAGE = re.compile(r"!\[[^\]]*\]\((?!\w+:)([^)\s]+)\)|src=\"(?!\w+:)([^\"]+)\"")
@@ -50,6 +54,7 @@ def build(folder: Path) -> Path:
 
     Raises:
         subprocess.CalledProcessError: If a link is broken, or a package cannot be fetched.
+        ValueError: If a package is not the one of ``locks/npm.json``.
     """
     shutil.rmtree(folder, ignore_errors=True)
     pages = folder / "pages"
@@ -128,23 +133,28 @@ def _fetch(package: str, path: str, folder: Path, work: Path) -> None:
     """Write a file of a package of npm to a folder, under the name of the package.
 
     Args:
-        package: The package with its version.
+        package: The package, whose version and hash are in ``locks/npm.json``.
         path: The file in it.
         folder: Where the file is written.
         work: Where npm may leave its own files.
     """
+    lock = json.loads((LOCKS / "npm.json").read_text("utf-8"))[package]
     done: Any = npm(
-        ["pack", "--silent", "--cache", str(work / "cache"), package],
+        ["pack", "--silent", "--cache", str(work / "cache"), f"{package}@{lock['version']}"],
         return_completed_process=True,
         cwd=work,
         check=True,
         stdout=subprocess.PIPE,
         text=True,
     )
-    with tarfile.open(work / done.stdout.strip()) as files:
+    archive = work / done.stdout.strip()
+    digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    if lock["integrity"] != f"sha512-{digest}":
+        raise ValueError(f"{package} {lock['version']} is another file than the one that was locked")
+    with tarfile.open(archive) as files:
         member = files.extractfile(f"package/{path}")
         assert member is not None
-        (folder / f"{package.partition('@')[0]}.js").write_bytes(member.read())
+        (folder / f"{package}.js").write_bytes(member.read())
 
 
 def public_names() -> dict[str, str]:

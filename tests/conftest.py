@@ -1,10 +1,11 @@
-"""Environments of their own for packages that cannot live beside ours."""
+"""Environments of their own for packages that cannot live next to cloudtune's."""
 
 from __future__ import annotations
 
 import fcntl
 import functools
 import gc
+import hashlib
 import os
 import random
 import secrets
@@ -20,6 +21,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+ROOT = Path(__file__).parents[1]
+LOCKS = ROOT / os.environ.get("LOCKS", "locks")
+"""Where the locks are of what tests install; LOCKS names another folder."""
 LONGEST = 1200
 """Seconds that an installation may take on a busy machine."""
 
@@ -119,11 +123,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def python_with(pytestconfig: pytest.Config) -> Callable[[str, str], str]:
-    """Returns a Python that has a package, made once below pytest's cache.
+    """Returns a Python that has the packages of a lock, made once below pytest's cache.
 
-    The first argument is what pip installs, the second a variable of the environment that names a
-    Python to be used instead. The test is skipped where no package index can be reached, and where
-    the package cannot be installed on another system than Linux, which is that of the
+    The first argument is the name of the lock, the second a variable of the environment that names
+    a Python to be used instead. The test is skipped where no package index can be reached, and
+    where the packages cannot be installed on another system than Linux, which is that of the
     services' images.
     """
     cache = pytestconfig.cache
@@ -131,25 +135,32 @@ def python_with(pytestconfig: pytest.Config) -> Callable[[str, str], str]:
     return functools.partial(_python_with, cache)
 
 
-def _python_with(cache: pytest.Cache, requirement: str, named_by: str) -> str:
+def _python_with(cache: pytest.Cache, lock: str, named_by: str) -> str:
     if named := os.environ.get(named_by):
         return named
-    parent = cache.mkdir("".join(c if c.isalnum() else "-" for c in requirement))
+    path = LOCKS / f"{lock}.txt"
+    parent = cache.mkdir(f"{lock}-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}")
     folder = parent / f"{sys.version_info.major}.{sys.version_info.minor}"
     python = folder / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--retries", "1"]
-    pip += ["--no-compile", *requirement.split()]  # most of a big package is never imported
-    with (parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
+    install = [str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "--retries", "1"]
+    new_pip = [*install, "--requirement", str(LOCKS / "pip.txt")]
+    packages = [*install, "--no-deps", "--requirement", str(path)]
+    packages += ["--build-constraint", str(LOCKS / "build.txt")]
+    packages += ["--no-compile"]  # most of a big package is never imported
+    with (parent / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # tests may run in several processes
         if (folder / "whole").exists():
             return str(python)
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        done = subprocess.run(pip, capture_output=True, text=True, check=False, timeout=LONGEST)
-        if done.returncode:
-            why = f"{requirement} cannot be installed here: {done.stderr[-1000:]}"
-            if "connection broken" in done.stderr or sys.platform != "linux":
-                pytest.skip(why)
-            pytest.fail(why)
+        for command in (new_pip, packages):
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=LONGEST
+            )
+            if done.returncode:
+                why = f"{path} cannot be installed here: {done.stderr[-1000:]}"
+                if "connection broken" in done.stderr or sys.platform != "linux":
+                    pytest.skip(why)
+                pytest.fail(why)
         (folder / "whole").touch()
     return str(python)

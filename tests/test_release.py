@@ -54,13 +54,6 @@ def test_a_workflow_can_only_read_unless_a_job_says_more(path: Path) -> None:
     assert read_yaml(path)["permissions"] == {"contents": "read"}
 
 
-def test_what_the_release_is_built_with_has_exact_versions() -> None:
-    lines = (ROOT / ".ci" / "release.txt").read_text("utf-8").splitlines()
-    packages = [line for line in lines if not line.startswith("#")]
-    assert packages
-    assert [each for each in packages if not re.fullmatch(r"[\w-]+==[\d.]+", each)] == []
-
-
 def test_ci_runs_every_version_of_python_that_the_support_policy_lists() -> None:
     versions = read_yaml(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["all"]["strategy"]
     listed = dict(re.findall(r"^\| (3\.\d+) \| yes \| (.+) \|$", SUPPORT, re.MULTILINE))

@@ -27,7 +27,6 @@ from cloudtune_sagemaker.contract import Machine, ToolkitFailure
 
 pytestmark = pytest.mark.slow
 
-TOOLKIT = "sagemaker-training==5.1.4"
 ARN = "arn:aws:sagemaker:eu-west-1:000000000000:training-job/job-1"
 
 WATCHED = (
@@ -95,7 +94,7 @@ AWKWARD = {
 @pytest.fixture(scope="session")
 def toolkit(python_with: Callable[[str, str], str]) -> str:
     """The Python that has the toolkit."""
-    return python_with(TOOLKIT, "CLOUDTUNE_TOOLKIT_PYTHON")
+    return python_with("sagemaker-training", "CLOUDTUNE_TOOLKIT_PYTHON")
 
 
 BLANK = re.compile(r"\n(\s*\n)+")

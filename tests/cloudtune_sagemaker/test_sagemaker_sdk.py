@@ -32,7 +32,7 @@ STATIC = {"epochs": "3", "note": '"two words"', "flag": "true"}
 @pytest.fixture(scope="session")
 def sdk(python_with: Callable[[str, str], str]) -> str:
     """The Python that has the SDK."""
-    return python_with("sagemaker<3", "CLOUDTUNE_SAGEMAKER_SDK_PYTHON")
+    return python_with("sagemaker2", "CLOUDTUNE_SAGEMAKER_SDK_PYTHON")
 
 
 @pytest.fixture(scope="module")

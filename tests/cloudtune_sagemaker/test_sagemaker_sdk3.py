@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 @pytest.fixture(scope="session")
 def sdk3(python_with: Callable[[str, str], str]) -> str:
     """The Python that has version 3 of the SDK."""
-    return python_with("sagemaker>=3,<4", "CLOUDTUNE_SAGEMAKER_SDK3_PYTHON")
+    return python_with("sagemaker3", "CLOUDTUNE_SAGEMAKER_SDK3_PYTHON")
 
 
 @pytest.fixture(scope="module")

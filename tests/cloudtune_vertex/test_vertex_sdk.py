@@ -47,7 +47,7 @@ def use(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Use:
     """Runs a function of the client once, and sees to it that it reaches the emulator alone."""
-    sdk = python_with("google-cloud-aiplatform pandas setuptools", "CLOUDTUNE_VERTEX_SDK_PYTHON")
+    sdk = python_with("vertex-sdk", "CLOUDTUNE_VERTEX_SDK_PYTHON")
 
     @functools.cache
     def run(name: str) -> dict[str, Any]:
@@ -142,7 +142,7 @@ for step in range(1, 121):
 def test_a_script_reports_through_the_real_cloudml_hypertune(
     python_with: Callable[[str, str], str], emulator: Mapping[str, Any]
 ) -> None:
-    python = python_with("cloudml-hypertune", "CLOUDTUNE_HYPERTUNE_PYTHON")
+    python = python_with("hypertune", "CLOUDTUNE_HYPERTUNE_PYTHON")
     types: Any = import_module("google.cloud.aiplatform_v1.types")
     service: Any = import_module("google.cloud.aiplatform_v1.services.job_service")
     credentials: Any = import_module("google.oauth2.credentials")

@@ -45,7 +45,7 @@ def use(
     if request.param == "ibm-watson-machine-learning":
         if sys.version_info >= (3, 13):
             pytest.skip("the older package is for Python below 3.13")
-        python = python_with(request.param, "CLOUDTUNE_WML_PYTHON")
+        python = python_with("watson-sdk", "CLOUDTUNE_WML_PYTHON")
 
     @functools.cache
     def run(name: str) -> Mapping[str, Any]:

@@ -42,7 +42,7 @@ def sdk(request: pytest.FixtureRequest, python_with: Callable[[str, str], str]) 
         return kind, sys.executable
     if sys.version_info >= (3, 13) and "CLOUDTUNE_WML_PYTHON" not in os.environ:
         pytest.skip("ibm-watson-machine-learning needs a Python below 3.13")
-    return kind, python_with("ibm-watson-machine-learning", "CLOUDTUNE_WML_PYTHON")
+    return kind, python_with("watson-sdk", "CLOUDTUNE_WML_PYTHON")
 
 
 @pytest.fixture(scope="module")

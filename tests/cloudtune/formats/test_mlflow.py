@@ -35,7 +35,7 @@ def held(
     result: StudyResult, python_with: Callable[[str, str], str], folder: Path
 ) -> dict[str, Any]:
     (folder / "result.json").write_text(result.to_json(), "utf-8")
-    python = python_with("mlflow-skinny>=3", "CLOUDTUNE_MLFLOW_PYTHON")
+    python = python_with("mlflow", "CLOUDTUNE_MLFLOW_PYTHON")
     done = subprocess.run(
         [python, Path(__file__).with_name("mlflow_side.py"), "result.json", str(folder / "runs")],
         cwd=folder,
