@@ -135,7 +135,7 @@ def renew(folder: Path, *, oldest: bool = False) -> None:
     """Write all locks to a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for lock in LOCKS:
-        print(f"compiling {lock}.txt", file=sys.stderr)
+        sys.stderr.write(f"compiling {lock}.txt\n")
         compile_lock(lock, folder, oldest=oldest and lock in _OWN)
     add_local_torch(folder / "frameworks.txt")
     text = json.dumps(npm_packages(), indent=2)
@@ -169,7 +169,8 @@ def main() -> None:
     words = parser.parse_args()
     before = texts(FOLDER)
     renew(words.folder, oldest=words.oldest)
-    print("\n".join(changes(before, texts(words.folder))) or "no version changed")
+    lines = changes(before, texts(words.folder)) or ["no version changed"]
+    sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 if __name__ == "__main__":

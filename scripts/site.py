@@ -150,7 +150,7 @@ def _fetch(package: str, path: str, folder: Path, work: Path) -> None:
     archive = work / done.stdout.strip()
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if lock["integrity"] != f"sha512-{digest}":
-        raise ValueError(f"{package} {lock['version']} is another file than the one that was locked")
+        raise ValueError(f"{package} {lock['version']} is not the file whose hash is locked")
     with tarfile.open(archive) as files:
         member = files.extractfile(f"package/{path}")
         assert member is not None

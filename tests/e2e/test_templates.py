@@ -1,7 +1,7 @@
 """Each template as a user meets it: in an empty folder, with what its README installs.
 
-A lock decides on the versions. Trials run in the environment of the template, which has nothing else; cloudtune is the wheel, with
-the packages of the Python that runs the tests.
+A lock decides on the versions. Trials run in the environment of the template, which has nothing
+else; cloudtune is the wheel, with the packages of the Python that runs the tests.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def create_environment(folder: Path, python: Path) -> None:
     """Create an environment with a new pip, installed by this Python's: an old one is slow."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     target = ["--python", str(folder / "bin" / "python")]
-    pip = [python, "-m", "pip", *target, "install", "--quiet"]
+    pip = [str(python), "-m", "pip", *target, "install", "--quiet"]
     subprocess.run([*pip, *NEW_PIP], check=True)
 
 
