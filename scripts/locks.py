@@ -45,7 +45,10 @@ LOCKS = {
     "ray": ["ray[default]==2.60.0"],
     "sagemaker2": ["sagemaker<3"],
     "sagemaker3": ["sagemaker>=3,<4"],
-    "sagemaker-training": ["sagemaker-training==5.1.4"],
+    "sagemaker-training": [
+        "sagemaker-training==5.1.4",
+        "-r templates/own-container/requirements.txt",
+    ],
     "vertex-sdk": ["google-cloud-aiplatform", "pandas", "setuptools"],
     "watson-sdk": ["ibm-watson-machine-learning"],
 }
@@ -54,7 +57,6 @@ _OWN = ("dev", "quickstart", "user")
 _WITHOUT_WHEELS = ("ibm-cos-sdk", "ibm-cos-sdk-core", "ibm-cos-sdk-s3transfer")
 _NPM = ("iframe-worker", "mermaid")
 _PIN = re.compile(r"^([\w.-]+)==([^\s;]+)(.*(?:\\\n.*)*)", re.MULTILINE)
-_HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 
 
 def requirements(lock: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Callbacks in trainings with the real frameworks, which a Python of their own has.
 
-CLOUDTUNE_TEST_FRAMEWORKS names this Python: in a new environment, `pip install -r
-tests/frameworks.txt`. The scripts run as trials do, with the package that travels with them.
+CLOUDTUNE_TEST_FRAMEWORKS names this Python, whose environment has what CONTRIBUTING.md says. The
+scripts run as trials do, with the package that travels with them.
 """
 
 from __future__ import annotations

@@ -126,7 +126,8 @@ def test_a_template_runs_here_and_on_an_emulator(
     name: str, provider: str, shell: Shell, tmp_path: Path
 ) -> None:
     shell(f"cloudtune init --template {name} .")
-    if "torch" in (templates.ROOT / name / "requirements.txt").read_text("utf-8"):
+    requirements = templates.ROOT / name / "requirements.txt"
+    if requirements.exists() and "torch" in requirements.read_text("utf-8"):
         # PyPI's build for Linux brings 3 GB of CUDA. pip may be configured with a folder that has
         # the build for CPUs.
         shell("pip install --quiet --no-index --no-deps torch 2>/dev/null || :")
@@ -176,7 +177,7 @@ def run(shell: Shell, line: str, *words: str) -> dict[str, Any]:
 
 def test_the_check_of_an_image_finds_what_services_trip_over(shell: Shell, tmp_path: Path) -> None:
     shell("cloudtune init --template own-container .")
-    done = shell("python check_image.py")
+    done = shell(f"PIP_CONSTRAINT={LOCKS / 'sagemaker-training.txt'} python check_image.py")
     for subject in ("Dockerfile", "SageMaker", "Vertex AI", "IBM Watson"):
         assert re.search(f"^{subject} +ok$", done, re.MULTILINE), done
 
