@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, cast
 
 from cloudtune.launcher.contract import BEGINS_ANEW
 from cloudtune.launcher.metrics import MetricReader, MisreadNumberError, value_group
-from cloudtune.launcher.output import displayed_text, is_edited, may_contain, strip_ansi
+from cloudtune.launcher.printed_lines import Line, PrintedLines
 from cloudtune.launcher.secrets import SecretFilter
-from cloudtune.launcher.tracebacks import TracebackFilter
 from cloudtune.results.reports import (
     InvalidReportError,
     check_count,
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
     Search = Callable[[str], Iterable[re.Match[str]]]
 
-MAX_LINE_BYTES = 64 * 1024
-"""Bytes of a printed line that are searched for metrics."""
 MAX_SEARCHED_BYTES = 128 * 1024 * 1024
 MAX_SEARCHED_LINES = 1_000_000
 """Limits of the output of one process that regular expressions search: a few seconds of work."""
@@ -43,8 +40,6 @@ MAX_REPORT_BYTES = 64 * 1024 * 1024
 SEARCH_TIMEOUT = 2.0
 """Seconds that one regular expression may spend on one line."""
 _BLOCK = 1024 * 1024
-_COLOR = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
-"""The most frequent terminal sequences. They never span lines, so a block of lines is quick."""
 _NO_SECRETS = SecretFilter({})
 _AFTER_STEP = "after_step"
 _BEGINNING = json.dumps({"metrics": {}, BEGINS_ANEW: 0}).encode()[:-2]
@@ -93,15 +88,6 @@ class StepCounter:
         return grouped
 
 
-class _PrintedLines:
-    """The lines of one stream that are not complete, or may belong to a traceback."""
-
-    def __init__(self, *, as_service: bool) -> None:
-        self.rest = b""
-        self.skipping = False
-        self.tracebacks = None if as_service else TracebackFilter()
-
-
 class MetricPatterns:
     """Finds metrics in printed lines with the regular expressions of a study."""
 
@@ -130,13 +116,12 @@ class MetricPatterns:
             for name, texts in metrics.items()
             for text in texts
         ]
-        self._texts = [reader.required for reader in self._readers]
         self._searched_bytes = self._searched_lines = 0
         self._steps = steps
         self._remarks: dict[str, str] = {}
         """The metrics whose last text is no number."""
         self._as_service = as_service
-        self._streams = [_PrintedLines(as_service=as_service) for _ in range(2)]
+        self._lines = PrintedLines([r.required for r in self._readers], as_service=as_service)
 
     @property
     def warning(self) -> str:
@@ -152,25 +137,8 @@ class MetricPatterns:
             MetricError: If a search takes too long, a number is not read whole, or there is too
                 much to search.
         """
-        if not self._readers:
-            return
-        printed = self._streams[stream]
-        pending = printed.rest + data
-        end = max(pending.rfind(b"\n"), pending.rfind(b"\r")) + 1
-        complete, printed.rest = pending[:end], pending[end:]
-        if b"\x1b" in complete:
-            complete = _COLOR.sub(b"", complete)
-        tracebacks = printed.tracebacks
-        if may_contain(complete, self._texts) or (tracebacks and not tracebacks.passes(complete)):
-            lines = complete.replace(b"\r", b"\n").split(b"\n")[printed.skipping :]
-            lines = [line for line in lines if line]
-            for line in tracebacks.feed(lines) if tracebacks else lines:
-                yield from self._search(line)
-        printed.skipping &= not complete
-        if len(printed.rest) > MAX_LINE_BYTES:
-            if not printed.skipping:
-                yield from self._search(printed.rest)
-            printed.skipping, printed.rest = True, b""
+        for line in self._lines.feed(data, stream) if self._readers else ():
+            yield from self._search(line)
 
     def finish(self, *, failed: bool = False, completed: bool = False) -> Iterator[Measurement]:
         """Yield the measurements in the last lines, which may have no line break.
@@ -178,33 +146,31 @@ class MetricPatterns:
         If the process has ``failed``, the lines after a last traceback belong to its message. If it
         has ``completed``, metrics whose last text is no number end with NaN.
         """
-        for stream, printed in enumerate(self._streams):
-            yield from self.feed(b"\n", stream)
-            for line in printed.tracebacks.finish(failed=failed) if printed.tracebacks else ():
-                yield from self._search(line)
+        for line in self._lines.finish(failed=failed) if self._readers else ():
+            yield from self._search(line)
         for name in self._remarks if completed and not self._as_service else ():
             if name in self._steps:
                 for step, values in self._steps.group({name: math.nan}, None).items():
                     yield time.time(), step, values
 
-    def _search(self, line: bytes) -> Iterator[Measurement]:
-        if is_edited(line):  # perhaps within a text that an expression requires
-            text = line[:MAX_LINE_BYTES].decode("utf-8", "replace")
-            line = (strip_ansi(text) if self._as_service else displayed_text(text)).encode()
-        readers = [reader for reader in self._readers if reader.required in line]
+    def _search(self, line: Line) -> Iterator[Measurement]:
+        readers = [(n, r) for n, r in enumerate(self._readers) if r.required in line.content]
         if not readers:
             return
-        self._searched_bytes += len(line)
+        self._searched_bytes += len(line.content)
         self._searched_lines += 1
         is_limited = self._searched_bytes > MAX_SEARCHED_BYTES
         if is_limited or self._searched_lines > MAX_SEARCHED_LINES:
             raise MetricError(_TOO_MUCH)
-        text = line[:MAX_LINE_BYTES].decode("utf-8", "replace")
+        text, is_complete = line.text, line.is_complete
         by_step: dict[int, dict[str, float]] = {}
-        for reader in readers:
+        for index, reader in readers:
             name = reader.name
             try:
-                numbers = reader.match(text) if self._as_service else reader.read(text)
+                if self._as_service:
+                    numbers = reader.match(text)
+                else:
+                    numbers = reader.read(text, is_complete=is_complete)
             except MisreadNumberError as error:
                 raise MetricError(str(error)) from None
             except TimeoutError:
@@ -216,7 +182,7 @@ class MetricPatterns:
                 self._remarks[name] = reader.remark
             elif numbers:
                 self._remarks.pop(name, None)
-            for value, given in numbers:
+            for value, given in line.new_numbers(index, numbers):
                 for step, values in self._steps.group({name: value}, given).items():
                     by_step.setdefault(step, {}).update(values)
         now = time.time()

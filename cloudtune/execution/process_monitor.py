@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +21,16 @@ from cloudtune.execution.metric_reader import (
     ReportReader,
     StepCounter,
 )
+from cloudtune.launcher.output import oldest_first
+from cloudtune.launcher.printed_lines import READ_BYTES
 from cloudtune.launcher.secrets import SecretFilter
 
-_BLOCK = 64 * 1024
-"""Bytes that a pipe holds and that are read at a time."""
 _SMALL_READ = 4 * 1024
 """Bytes. After a read of at most this size, output is left to accumulate."""
 _ACCUMULATION_SECONDS = 0.05
 """How long output may accumulate. One print can be several writes, each of which would wake us."""
+_ORDER_SECONDS = 0.005
+"""The same if there are two streams: the order of what accumulates in both is not known."""
 _KILL_ROUNDS = 3
 """Attempts to kill the remaining processes: one that is just starting has no mark yet."""
 _KILL_PAUSE = 0.002
@@ -159,13 +162,14 @@ class ProcessMonitor:
         fds = [fd for fd in (exit_fd, self._wakeup_fd, self._doorbell) if fd is not None]
         grace = self._spec.grace
         accumulating: _Stream | None = self._streams[0]
+        pause = _ACCUMULATION_SECONDS if len(self._streams) == 1 else _ORDER_SECONDS
         while True:
             timeout = self._process.seconds_left(grace)
             if timeout == 0 and not is_readable(exit_fd):
                 self._process.kill(f"did not exit within {grace:g} s of the request to stop")
                 timeout = None
             if accumulating:
-                timeout = min(_ACCUMULATION_SECONDS, timeout or _ACCUMULATION_SECONDS)
+                timeout = min(pause, timeout or pause)
             awaited = [each.fd for each in self._streams if each is not accumulating]
             poll = create_poll([*fds, *awaited])
             ready = {fd for fd, _ in poll.poll(None if timeout is None else timeout * 1000)}
@@ -186,9 +190,8 @@ class ProcessMonitor:
             stopped: Whether the process was asked to stop.
         """
         streams = self._streams.copy()
-        for stream in streams:
-            if self._read_output(stream):  # the content of the pipe, then its end
-                self._read_output(stream)
+        self._read_outputs(streams)  # the content of the pipes, then their ends
+        self._read_outputs(self._streams.copy())
         for _ in range(_KILL_ROUNDS):
             if not any(has_writer(each.fd) for each in self._streams):
                 break
@@ -208,21 +211,21 @@ class ProcessMonitor:
         """
         first = [accumulating] if accumulating else []
         streams = first + [each for each in self._streams if each.fd in ready]
-        sizes = [self._read_output(each) for each in streams]
-        return streams[0] if len(streams) == 1 and 0 < sizes[0] <= _SMALL_READ else None
+        size = self._read_outputs(streams)
+        return streams[0] if len(streams) == 1 and 0 < size <= _SMALL_READ else None
 
-    def _read_output(self, stream: _Stream) -> int:
-        """Process the available output of a stream; return its size in bytes."""
-        try:
-            data = os.read(stream.fd, _BLOCK)
-        except BlockingIOError:
-            return 0
-        if data:
+    def _read_outputs(self, streams: Sequence[_Stream]) -> int:
+        """Process the available output of streams; return its size in bytes."""
+        outputs: dict[_Stream, bytes] = {}
+        for stream in streams:
+            with suppress(BlockingIOError):
+                outputs[stream] = os.read(stream.fd, READ_BYTES)
+                if not outputs[stream]:
+                    self._streams.remove(stream)
+        for stream, data in oldest_first(outputs):
             self.log.write(stream.secrets.feed(data), stream.number)
             self._emit(self._patterns.feed(data, stream.number))
-        else:
-            self._streams.remove(stream)
-        return len(data)
+        return sum(map(len, outputs.values()))
 
     def _read_reports(self) -> None:
         if self._reports:

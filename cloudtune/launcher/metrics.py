@@ -106,12 +106,20 @@ class MetricReader:
         self._names: dict[str, str] = {}
         """By how it begins outside of the match, the name of each metric that was read."""
 
-    def read(self, line: str) -> list[tuple[float, int | None]]:
+    def read(self, line: str, *, is_complete: bool = True) -> list[tuple[float, int | None]]:
         """Return the numbers in a line, and their steps.
 
         Raises:
-            MisreadNumberError: If it does not read a whole number.
+            MisreadNumberError: If it does not read a whole number of a complete line.
         """
+        try:
+            return self._read(line, is_complete=is_complete)
+        except MisreadNumberError:
+            if is_complete:
+                raise
+            return []
+
+    def _read(self, line: str, *, is_complete: bool) -> list[tuple[float, int | None]]:
         import re
 
         group, self.no_number = self._group, ""
@@ -140,7 +148,7 @@ class MetricReader:
         if len(set(numbers.values())) > len({step for _, step in numbers.values()}):
             self._warn_of_several("several numbers of a line as one metric")
         may_wrap = self.required.endswith((b":", b"=")) and len(self._wrapped) < _MAX_LABELS
-        if may_wrap and not matches:
+        if may_wrap and is_complete and not matches:
             early_end = re.escape(self.required.decode()) + r"(?=\s*$|\s\s+(?![-+\d.\s]))"
             self._wrapped.update(_last_words(line, m.end()) for m in re.finditer(early_end, line))
         if not self._wrapped.isdisjoint(self._read_after):
@@ -163,7 +171,8 @@ class MetricReader:
                     for match in past:
                         numbers.pop(match.start(group), None)
                     numbers[start] = float(token[0]), matched_step(instead)
-        if not matches or line.count(_label(line, matches[-1].start(group))) > len(matches):
+        may_miss = not matches or line.count(_label(line, matches[-1].start(group))) > len(matches)
+        if may_miss and is_complete:
             self._check_others(line, matches)
         if numbers:
             self.no_number = ""

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from typing import TypeVar
+
+    Stream = TypeVar("Stream")
+
+
+def oldest_first(outputs: Mapping[Stream, bytes]) -> list[tuple[Stream, bytes]]:
+    """Return what was read from several streams at once, sorted by age.
+
+    The age is not known, but a progress bar is usually older than the line after it: an output that
+    overwrites itself, or ends within a line, is first.
+    """
+    return sorted(outputs.items(), key=lambda item: not _is_bar(item[1]))
+
+
+def _is_bar(output: bytes) -> bool:
+    rewrites = b"\r" in output.replace(b"\r\n", b"\n") or b"\b" in output
+    return rewrites or not output.endswith(b"\n")
 
 
 def split_lines(output: bytes) -> list[bytes]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from cloudtune.launcher.metrics import MetricReader, MisreadNumberError
-from cloudtune.launcher.output import displayed_text, is_edited, may_contain, split_lines
-from cloudtune.launcher.tracebacks import TracebackFilter
-from cloudtune.trial import MAX_REPORT_LINE_BYTES, append_line, ring
+from cloudtune.launcher.printed_lines import Line, PrintedLines
+from cloudtune.trial import append_line, ring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,66 +61,64 @@ class PrintedMetrics:
         import signal
 
         self._readers = [MetricReader(name, each, each.finditer, hide) for name, each in patterns]
+        self._lines = PrintedLines([reader.required for reader in self._readers])
         self._remarks: dict[str, str] = {}
-        """What each metric with a number was last printed as, if that is none."""
+        """What each metric was last printed as, if that is no number."""
+        self._measured: set[str] = set()
         self._trial = trial
-        self._tracebacks = [TracebackFilter(), TracebackFilter()]
         self._current = ["", ""]
         if patterns:
             signal.signal(signal.SIGALRM, self._interrupt)
 
     def feed(self, output: bytes, stream: int = 0) -> None:
-        """Report the metrics in complete lines of a stream, 0 or 1."""
-        tracebacks = self._tracebacks[stream]
-        texts = [reader.required for reader in self._readers]
-        if not texts or (not may_contain(output, texts) and tracebacks.passes(output)):
-            return
-        if is_edited(output):
-            output = displayed_text(output.decode("utf-8", "surrogateescape")).encode(
-                "utf-8", "surrogateescape"
-            )
-        for line in tracebacks.feed(split_lines(output)):
-            self._search(line)
+        """Report the metrics in the lines that an output completes in its stream, 0 or 1."""
+        if self._readers:
+            for line in self._lines.feed(output, stream):
+                self._search(line)
 
     def finish(self, *, failed: bool) -> None:
-        """Report the metrics in the lines that were held back, after the end of the process."""
-        for tracebacks in self._tracebacks:
-            for line in tracebacks.finish(failed=failed):
+        """Report the metrics in the last lines, after the end of the process."""
+        if self._readers:
+            for line in self._lines.finish(failed=failed):
                 self._search(line)
 
     def remark(self, objectives: Iterable[str]) -> str:
-        """Return which of the objectives was last printed without a number; empty if none."""
-        return next((self._remarks[name] for name in objectives if self._remarks.get(name)), "")
+        """Return which measured objective was last printed without a number; empty if none."""
+        names = (name for name in objectives if name in self._measured)
+        return next((self._remarks[name] for name in names if name in self._remarks), "")
 
     @property
     def warning(self) -> str:
-        """Why the metrics may be wrong although each number was read; empty if nothing is odd."""
-        return "; ".join(reader.warning for reader in self._readers if reader.warning)
+        """Which metrics end without a number or may be wrong, and why; empty if nothing is odd."""
+        warnings = (reader.warning for reader in self._readers)
+        return "; ".join([*self._remarks.values(), *filter(None, warnings)])
 
     def _interrupt(self, _number: int, _frame: Any) -> None:
         message = "the regex of metric {} took more than {:g} s on one line: {}"
         raise TrialError(message.format(self._current[0], REGEX_TIMEOUT, self._current[1]))
 
-    def _search(self, line: bytes) -> None:
+    def _search(self, line: Line) -> None:
         import signal
         import time
 
-        text = line[:MAX_REPORT_LINE_BYTES].decode("utf-8", "replace")
-        for reader in self._readers:
-            if reader.required not in line:
+        for index, reader in enumerate(self._readers):
+            if reader.required not in line.content:
                 continue
             name = reader.name
             self._current[:] = [name, reader.pattern.pattern]
             signal.setitimer(signal.ITIMER_REAL, REGEX_TIMEOUT)
             try:
-                numbers = reader.read(text)
+                numbers = reader.read(line.text, is_complete=line.is_complete)
             except MisreadNumberError as error:
                 raise TrialError(str(error)) from error
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
-            if numbers or (reader.no_number and name in self._remarks):
+            if reader.no_number:
                 self._remarks[name] = reader.remark
-            for value, step in numbers:
+            elif numbers:
+                self._remarks.pop(name, None)
+                self._measured.add(name)
+            for value, step in line.new_numbers(index, numbers):
                 report: Json = {"metrics": {name: value}, "time": time.time()}
                 if step is not None:
                     report["step"] = step

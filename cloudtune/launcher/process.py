@@ -13,7 +13,8 @@ from cloudtune.launcher.memory import (
     count_memory_kills,
     is_memory_error,
 )
-from cloudtune.launcher.output import displayed_text, split_lines
+from cloudtune.launcher.output import displayed_text, oldest_first, split_lines
+from cloudtune.launcher.printed_lines import READ_BYTES
 from cloudtune.launcher.printed_metrics import PrintedMetrics, TrialError
 from cloudtune.launcher.secrets import SecretFilter
 from cloudtune.trial import MAX_REPORT_LINE_BYTES
@@ -39,6 +40,8 @@ class _Stream:
         self.number = number
         self.secrets = copy.copy(secrets)  # each holds back a possible start of a secret
         self.partial_line = b""
+        self.is_overwritten = False
+        """Whether that overwrites a line, as a progress bar does."""
 
 
 class Launcher:
@@ -60,6 +63,8 @@ class Launcher:
         self._partial_report = b""
         self._within_line = False
         self._writer: _Stream | None = None
+        self._by_age: list[_Stream] = []
+        """The outputs of the process, the one that was written last at the end."""
         self._reports: int | None = None
         wake_reader, wake_writer = os.pipe()
         os.set_blocking(wake_writer, False)
@@ -118,27 +123,27 @@ class Launcher:
             process.send_signal(number)
         pipes = [pipe.fileno() for pipe in (process.stdout, process.stderr) if pipe]
         streams = {fd: _Stream(number, self._secrets) for number, fd in enumerate(pipes)}
+        self._by_age = [*streams.values()]
 
-        def read(fd: int) -> None:
-            data = os.read(fd, 65_536)
-            if not data:
-                pipes.remove(fd)
-            self._copy(data, streams[fd], metrics)
+        def read(fds: Sequence[int]) -> None:
+            outputs = {fd: os.read(fd, READ_BYTES) for fd in fds}
+            for fd, data in oldest_first(outputs):
+                if not data:
+                    pipes.remove(fd)
+                self._copy(data, streams[fd], metrics)
 
         try:
             while process.poll() is None:
                 timeout = self._kill_if_due(process, self._contract.tick())
-                for ready in select.select(self._wakeups + pipes, [], [], timeout)[0]:
-                    if ready in streams:
-                        read(ready)
-                    else:
-                        os.read(ready, 65_536)
+                ready = select.select(self._wakeups + pipes, [], [], timeout)[0]
+                for fd in set(ready).difference(pipes):
+                    os.read(fd, READ_BYTES)
+                read([fd for fd in ready if fd in pipes])
                 self._publish_reports()
             for _ in range(64):
-                for ready in select.select(pipes, [], [], 0)[0]:
-                    read(ready)
-            for stream in streams.values():
-                self._copy(b"", stream, metrics)
+                read(select.select(pipes, [], [], 0)[0])
+            for stream in self._by_age:
+                self._pass_on(stream.partial_line, stream, is_last=True)
             if metrics:
                 metrics.finish(failed=process.returncode != 0 and not self.stop_signals)
             self._publish_reports()
@@ -194,18 +199,29 @@ class Launcher:
             process.send_signal(number)
 
     def _copy(self, data: bytes, stream: _Stream, metrics: PrintedMetrics | None) -> None:
-        """Copy complete lines to our output; without data, also the incomplete last one."""
+        """Copy complete lines to our output, after an incomplete progress bar of another stream."""
+        if data and stream is self._by_age[0]:
+            self._by_age.reverse()
         pending = stream.partial_line + data
         end = max(pending.rfind(b"\n"), pending.rfind(b"\r")) + 1
-        if not data or len(pending) - end > MAX_REPORT_LINE_BYTES:
+        if len(pending) - end > MAX_REPORT_LINE_BYTES:
             end = len(pending)
         complete, stream.partial_line = pending[:end], pending[end:]
-        masked = stream.secrets.feed(complete) + (b"" if data else stream.secrets.finish())
+        older = self._by_age[0]
+        if complete and older is not stream and older.is_overwritten:
+            self._pass_on(older.partial_line, older)
+            older.partial_line = b""
+        if complete:
+            stream.is_overwritten = complete.endswith(b"\r")
+        self._pass_on(complete, stream)
+        if metrics:
+            metrics.feed(data, stream.number)  # unmasked, since a metric can look like a secret
+
+    def _pass_on(self, output: bytes, stream: _Stream, *, is_last: bool = False) -> None:
+        masked = stream.secrets.feed(output) + (stream.secrets.finish() if is_last else b"")
         self._write(masked, stream)
         self._last_lines = self._last_lines[-40:]
         self._last_lines += [line[:MAX_REASON_LENGTH] for line in split_lines(masked)[-40:]]
-        if metrics:
-            metrics.feed(complete, stream.number)  # unmasked, since a metric can look like a secret
 
     def _publish_reports(self) -> None:
         import contextlib

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cloudtune.execution import metric_reader
 from cloudtune.execution.metric_reader import MetricError, MetricPatterns, StepCounter
 from cloudtune.launcher.metrics import required_text
+from cloudtune.launcher.printed_lines import MAX_LINE_BYTES
 
 PARTS = st.sampled_from(
     [
@@ -241,7 +242,7 @@ ValueError: score: 4
 
 def test_only_the_start_of_a_long_line_is_searched() -> None:
     patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
-    long = b"x" * metric_reader.MAX_LINE_BYTES
+    long = b"x" * MAX_LINE_BYTES
     pieces = [b"score: 1 " + long, long, b"score: 2\n", b"score: 3\n" + long + b"score: 4\n"]
     assert found(patterns, *pieces) == [{"score": 1.0}, {"score": 3.0}]
 
