@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudtune.launcher.headings import Headings
 from cloudtune.launcher.numbers import (
     WHOLE_NUMBER,
     overlaps,
@@ -89,8 +90,7 @@ class MetricReader:
         self.required = required_text(pattern.pattern).strip()
         self.no_number = ""
         """What the last line had in place of a number."""
-        self.warning = ""
-        """Why its numbers may not be those of the metric, as a sentence."""
+        self._warning = ""
         self.pattern = pattern
         self._search = search
         self._hide = hide
@@ -105,6 +105,7 @@ class MetricReader:
         """The words at which lines ended before a number."""
         self._names: dict[str, str] = {}
         """By how it begins outside of the match, the name of each metric that was read."""
+        self._headings = Headings()
 
     def read(self, line: str, *, is_complete: bool = True) -> list[tuple[float, int | None]]:
         """Return the numbers in a line, and their steps.
@@ -125,6 +126,7 @@ class MetricReader:
         group, self.no_number = self._group, ""
         matches = list(self._search(line))
         numbers: dict[int, tuple[float, int | None]] = {}
+        end_of_last = 0
         for match in matches:
             text, start = match[group] or "", match.start(group)
             number = parse_number(text)
@@ -140,11 +142,14 @@ class MetricReader:
                 if len(self._read_after) < _MAX_LABELS:
                     self._read_after.add(_last_words(line, start))
                 self._add_name(line, match.start())
+                before = line[end_of_last : match.start()]
+                self._headings.add(before, "".join(_name_at(line, match.start())), text, number)
             elif re.match(_WITH_NUMBER, text):
                 cure = "capture only a number, or " + _PRINT_IT_PLAINLY
                 raise self._misread(text, text, line, cure)
             else:
                 self.no_number = text or self.no_number
+            end_of_last = match.end()
         if len(set(numbers.values())) > len({step for _, step in numbers.values()}):
             self._warn_of_several("several numbers of a line as one metric")
         may_wrap = self.required.endswith((b":", b"=")) and len(self._wrapped) < _MAX_LABELS
@@ -157,7 +162,7 @@ class MetricReader:
             )
             cure = "; print both on one, with rich by trial.env: {COLUMNS: '200'}"
             text = message.format(self.required.decode(), self.name) + cure
-            self.warning = self.warning or text
+            self._warning = self._warning or text
         lower = line.lower()
         may_be_infinite = "nan" in lower or "inf" in lower  # the search takes most of the time
         for token in re.finditer(_NOT_FINITE, line) if may_be_infinite else ():
@@ -192,32 +197,37 @@ class MetricReader:
         text = self._hide(self.no_number)[:_MAX_SHOWN_TEXT]
         return message.format(self.name, text) if self.no_number else ""
 
+    @property
+    def warning(self) -> str:
+        """Why its numbers may not be those of the metric, as a sentence; empty if nothing is odd."""
+        names = [self._hide(name) for name in self._headings.different]
+        return self._warning or (self._several(" and ".join(names) + " as one metric") if names else "")
+
     def _add_name(self, line: str, start: int) -> None:
         """Remember the name with which a match begins, which may begin before the match."""
         import re
 
-        end = start + _MAX_LABEL_LENGTH
-        head = re.match(_NAME, line[start:end])
-        before = re.search(_NAME + "$", line[max(0, start - _MAX_LABEL_LENGTH) : start])
-        beginning = before[0] if head and before else ""
-        prefix = re.sub(r"[\d./-]", "", beginning)
+        beginning, rest = _name_at(line, start)
+        prefix = re.sub(r"[\d./-]", "", beginning if rest else "")
         if prefix not in self._names and len(self._names) < 2:
-            self._names[prefix] = self._hide(beginning + (head[0] if head else ""))
+            self._names[prefix] = self._hide((beginning if rest else "") + rest)
             if len(self._names) > 1:
                 self._warn_of_several(" and ".join(self._names.values()) + " as one metric")
 
-    def _warn_of_several(self, what: str) -> None:
+    def _several(self, what: str) -> str:
         message = "the regular expression of {}, {}, reads {}; make it match only one {}"
         how = "(`cloudtune doctor` suggests how)"
-        text = message.format(self.name, self.pattern.pattern, what, how)
-        self.warning = self.warning or text
+        return message.format(self.name, self.pattern.pattern, what, how)
+
+    def _warn_of_several(self, what: str) -> None:
+        self._warning = self._warning or self._several(what)
 
     def _warn_of_part(self) -> None:
         message = (  # without the digits, so that all trials have the same
             "the regular expression of {}, {}, reads only the first digits where three more follow "
             "a space, as in '1 234.5'; if that is one number, print it without spaces"
         )
-        self.warning = self.warning or message.format(self.name, self.pattern.pattern)
+        self._warning = self._warning or message.format(self.name, self.pattern.pattern)
 
     def _misread(self, text: str, number: str, line: str, cure: str) -> MisreadNumberError:
         if not text:
@@ -266,7 +276,7 @@ class MetricReader:
         if is_padded and self._reads(before + " ", self._samples[label], line[end:]):
             message = "the regular expression of {}, {}, misses numbers after more spaces; {}"
             text = message.format(self.name, self.pattern.pattern, _ALLOW_SPACES)
-            self.warning = self.warning or text
+            self._warning = self._warning or text
 
     def _reads(self, before: str, number: str, after: str) -> bool:
         """Return whether the regex reads a number between two texts."""
@@ -290,6 +300,15 @@ def _cure(token: Match[str]) -> str:
     if token["unit"]:
         return _NAME_THE_UNIT
     return _PRINT_IT_PLAINLY if token_value(token[0]) is None else _CAPTURE_IT_WHOLE
+
+
+def _name_at(line: str, start: int) -> tuple[str, str]:
+    """Return the parts before and after a place of the name that is there."""
+    import re
+
+    rest = re.match(_NAME, line[start : start + _MAX_LABEL_LENGTH])
+    before = re.search(_NAME + "$", line[max(0, start - _MAX_LABEL_LENGTH) : start])
+    return before[0] if before else "", rest[0] if rest else ""
 
 
 def _label(line: str, end: int) -> str:

@@ -200,7 +200,7 @@ def test_a_script_in_a_folder_and_a_package_see_the_same(pair: Pair) -> None:
     ("code", "code_of_exit"),
     [
         ("print('x', end='')\nraise SystemExit", 0),
-        ("import sys; print('out'); sys.exit('a text')", 1),
+        ("import sys; print('out', flush=True); sys.exit('a text')", 1),
         ("import sys; sys.exit(3)", 3),
         ("import sys; sys.exit(257)", 1),
         ("import os; print('lost'); os._exit(4)", 4),
