@@ -16,6 +16,12 @@ _NO_HEADING = (
     r"|[mnu\u00b5]?s|secs?|seconds?|mins?|minutes?|hours?|days?|[kmgt]i?b|ok|done|nan|inf|none|.?"
 )
 """Words that are no part of a name: levels, parts of a time, units, and what replaces a number."""
+_COUNTER = r"(?i)(?:epochs?|steps?|iter(?:ation)?s?|batch(?:es)?|fold|round|trial|ep|it)(?![^\W\d])"
+"""Words whose numbers differ from line to line."""
+_SPLIT = (
+    r"(?i)(?<![a-z])(train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test(?:ing)?|dev)(?![a-z])"
+)
+"""The part of the data that a number is about, as in ``Test: [3/10] loss 0.5``."""
 _MAX_LENGTH, _MAX_SHOWN_WORDS = 200, 4
 """Characters before a number that are searched for words, and words that a message quotes."""
 _MIN_DECIMALS = 2
@@ -51,23 +57,43 @@ class Headings:
         """
         repeats = any(_agree(text, number, *other) for other in self._numbers)
         if len(self._names) < 2 and not repeats:
-            words = heading(before)
+            words = heading(before, name)
             key = tuple(word.lower() for word in words)
             self._names.setdefault(key, " ".join([*words[-_MAX_SHOWN_WORDS:], name]).strip())
         both = [*self._numbers[1:], (number, text)]
         self._numbers = [(number, text), min(both), max(both)]
 
 
-def heading(before: str) -> Sequence[str]:
-    """Return the words before a match that are a part of its name."""
+def heading(before: str, name: str) -> Sequence[str]:
+    """Return the words between another number, or a sentence, and a name, and the part of the data.
+
+    Args:
+        before: The line before the match of the regex.
+        name: The name at which the match begins.
+    """
     import re
 
-    last = before[-_MAX_LENGTH:]
-    tokens = re.split(r"\s+", last)
-    if tokens and last[-1:].strip():
+    tokens = before[-_MAX_LENGTH:].split()
+    if tokens and before[-1:].strip():
         del tokens[-1]  # it belongs to the name
-    words = [token.strip(_PUNCTUATION) for token in tokens]
-    return [w for w in words if re.fullmatch(_WORD, w) and not re.fullmatch(_NO_HEADING, w)]
+    words: list[str] = []
+    after_number = False
+    for token in reversed(tokens):
+        word = token.strip(_PUNCTUATION)
+        is_counter = re.match(_COUNTER, word)
+        if any(map(str.isdigit, word)):
+            after_number = not is_counter
+        elif after_number and word and not is_counter:
+            break
+        elif after_number and word:
+            after_number = False
+        elif token[-1] in ",;.!":
+            break
+        elif re.fullmatch(_WORD, word) and not re.fullmatch(_NO_HEADING, word):
+            words.insert(0, word)
+    splits = re.findall(_SPLIT, before)
+    is_split = re.search(_SPLIT, " ".join([*words, name]))
+    return words if is_split or not splits else [splits[-1], *words]
 
 
 def _agree(text: str, number: float, other: float, other_text: str) -> bool:

@@ -14,14 +14,13 @@ def oldest_first(outputs: Mapping[Stream, bytes]) -> list[tuple[Stream, bytes]]:
     """Return what was read from several streams at once, sorted by age.
 
     The age is not known, but a progress bar is usually older than the line after it: an output that
-    overwrites itself, or ends within a line, is first.
+    overwrites itself is first.
     """
     return sorted(outputs.items(), key=lambda item: not _is_bar(item[1]))
 
 
 def _is_bar(output: bytes) -> bool:
-    rewrites = b"\r" in output.replace(b"\r\n", b"\n") or b"\b" in output
-    return rewrites or not output.endswith(b"\n")
+    return b"\b" in output or b"\r" in output.replace(b"\r\n", b"\n")
 
 
 def split_lines(output: bytes) -> list[bytes]:
