@@ -201,7 +201,9 @@ class MetricReader:
     def warning(self) -> str:
         """Why its numbers may not be those of the metric, as a sentence; empty if nothing is odd."""
         names = [self._hide(name) for name in self._headings.different]
-        return self._warning or (self._several(" and ".join(names) + " as one metric") if names else "")
+        return self._warning or (
+            self._several(" and ".join(names) + " as one metric") if names else ""
+        )
 
     def _add_name(self, line: str, start: int) -> None:
         """Remember the name with which a match begins, which may begin before the match."""

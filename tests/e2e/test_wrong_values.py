@@ -58,16 +58,26 @@ WAYS: list[tuple[str, dict[str, str]]] = [
 WARNED_SCRIPT = """\
 from cloudtune.trial import params
 x = params()["x"]
-print({"two": "loss: 2\\nval_loss: 1", "padded": "loss: 10.5\\nloss:  9.5"}.get(x, "loss: 1"))
+print({"two": "loss: 2\\nval_loss: 1", "words": "final loss: 2\\ntest loss: 1", "padded": "loss: 10.5\\nloss:  9.5"}.get(x, "loss: 1"))
 if x == "wrapped":
     print("loss:\\n0.5")
 """
 WARNINGS = {
     "plain": "",
     "two": "reads loss and val_loss as one metric; make it match only one",
+    "words": "reads final loss and test loss as one metric; make it match only one",
     "padded": "misses numbers after more spaces; allow any number of them",
     "wrapped": "a line ends after 'loss:': if the number of loss is on the next one, it is not",
 }
+
+STREAMS_SCRIPT = """\
+import sys
+from cloudtune.trial import params
+print("acc=0.5\\nacc=n/a")
+sys.stderr.write("\\r 10%|#| 1/10 loss=9.9")
+sys.stderr.flush()
+print("loss=%.6f" % params()["x"])
+"""
 
 
 def run(
@@ -163,3 +173,36 @@ def test_warnings_here(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("on", "settings"), WAYS)
 def test_warnings_at_a_service(tmp_path: Path, on: str, settings: Mapping[str, Any]) -> None:
     check_warnings(on, settings, tmp_path)
+
+
+def check_streams(on: str, settings: Mapping[str, Any], folder: Path) -> None:
+    """Check that a progress bar does not count after the line that follows it."""
+    result = run(
+        on,
+        settings,
+        folder,
+        STREAMS_SCRIPT,
+        parameters={"x": {"type": "categorical", "values": [1, 2, 3]}},
+        trial={"script": "train.py", "metrics": {"loss": r"loss=(\S+)", "acc": r"acc=(\S+)"}},
+    )
+    losses = [
+        [m.metrics["loss"] for m in t.measurements if "loss" in m.metrics] for t in result.trials
+    ]
+    assert [values[-1] for values in losses] == [trial.parameters["x"] for trial in result.trials]
+    assert result.best is not None
+    assert result.best.objective == (1,)
+    remark = "the regular expression of acc last matched 'n/a', which is not a number"
+    warned = [remark in trial.reason for trial in result.trials]
+    assert any(warned) if on == "sagemaker" else all(warned)  # which reads one log
+
+
+def test_streams_here(tmp_path: Path) -> None:
+    check_streams("local", {}, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("on", "settings"), WAYS)
+def test_streams_at_a_service(tmp_path: Path, on: str, settings: Mapping[str, Any]) -> None:
+    if on == "ray":
+        settings = {**settings, "storage": str(tmp_path / "shared")}
+    check_streams(on, settings, tmp_path)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cloudtune.execution import metric_reader
 from cloudtune.execution.metric_reader import MetricError, MetricPatterns, StepCounter
 from cloudtune.launcher.metrics import required_text
-from cloudtune.launcher.printed_lines import MAX_LINE_BYTES
+from cloudtune.launcher.printed_lines import MAX_LINE_BYTES, READ_BYTES
 
 PARTS = st.sampled_from(
     [
@@ -273,3 +273,69 @@ def test_what_has_no_metric_is_not_split_into_lines(monkeypatch: pytest.MonkeyPa
     patterns = MetricPatterns({"score": [r"score: (\d)"]}, StepCounter())
     monkeypatch.setattr(patterns, "_search", None)
     assert found(patterns, b"other output\n" * 1000) == []
+
+
+BAR = b"\r 10%|#| loss=9"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"),
+    [
+        ([(1, BAR), (0, b"loss=1\n")], [9, 1]),
+        ([(0, b"loss=1\n"), (1, BAR)], [1, 9]),
+        ([(1, BAR), (0, b"loss=1\n"), (1, b"\r"), (1, b" 20%|#| loss=8")], [9, 1, 8]),
+        ([(1, BAR), (0, b"loss=1\n"), (1, BAR)], [9, 1, 9]),
+        ([(1, BAR), (0, b"loss=1\n"), (1, b"\x1b[0m \n"), (0, b"loss=2\n")], [9, 1, 2]),
+        ([(1, BAR), (0, b"loss=1\n"), (1, b" loss=8\n")], [9, 1, 8]),
+        ([(1, BAR), (0, b"loss=1\n"), (1, b"\b9"), (0, b"loss=2\n")], [9, 1, 9, 2]),
+        ([(1, BAR), (0, b"no number\n"), (1, b".5\n"), (0, b"loss=1\n")], [9.5, 1]),
+        ([(1, b"loss=n/a"), (0, b"loss=1\n")], [1]),
+        ([(1, b"loss=n/a"), (0, b"loss=1\n"), (1, b"\r")], [1]),
+        ([(1, b"loss=0.5%"), (0, b"loss=1\n"), (1, b"\b \n")], [1, 0.5]),
+        ([(1, b"loss=9"), (0, b"loss=1")], [9, 1]),
+        ([(0, b"loss=1"), (1, b"loss=9")], [1, 9]),
+        ([(1, b"x" * READ_BYTES + b"loss=9"), (0, b"loss=1\n"), (1, b"8\n")], [1]),
+        ([(1, b"\n" * READ_BYTES + b"loss=9"), (0, b"loss=1\n"), (1, b"8\n")], [1, 98]),
+    ],
+)
+def test_a_line_without_end_counts_when_it_was_last_written(
+    outputs: list[tuple[int, bytes]], expected: list[float]
+) -> None:
+    patterns = MetricPatterns({"loss": [r"loss=(\S+)"]}, StepCounter())
+    measured = [values for n, data in outputs for _, _, values in patterns.feed(data, n)]
+    measured += [values for _, _, values in patterns.finish(completed=True)]
+    assert [values["loss"] for values in measured] == expected
+
+
+def test_a_service_reads_a_line_when_it_ends() -> None:
+    patterns = MetricPatterns({"loss": [r"loss=(\S+)"]}, StepCounter(), as_service=True)
+    outputs = [(1, BAR), (0, b"loss=1\n"), (1, b"\n")]
+    measured = [values for n, data in outputs for _, _, values in patterns.feed(data, n)]
+    assert measured == [{"loss": 1}, {"loss": 9}]
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        ("final loss=1\ntest loss=2", "final loss and test loss"),
+        ("train loss=1\nloss=2", "train loss and loss"),
+        ("[train] loss=1\n[val] loss=2", "train loss and val loss"),
+        ("Train epoch 1: loss=1\nTest epoch 1: loss=2", "Train loss and Test loss"),
+        ("final loss=2\ntest loss=2", ""),
+        ("epoch 1 loss=0.2345\nfinal loss=0.234512", ""),
+        ("loss=3\nloss=2\nlast loss=2\nbest loss=2\nworst loss=3", ""),
+        ("epoch 1 loss=3\nepoch 2 loss=2\nloss=1", ""),
+        ("Epoch: 1 [60/600 (10%)] loss=3\nEpoch: 1 [120/600 (20%)] loss=2", ""),
+        ("2026-12-01 10:00:01,5 INFO loss=3\n2026-12-02 10:00:02,7 WARNING loss=2", ""),
+        ("Mon Dec  7 10:00:01 loss=3\nTue Jan  8 10:00:01 loss=2", ""),
+        ("12 ms loss=3\n1 s loss=2", ""),
+        ("1/9 [00:00<?, ?it/s, loss=3]\n2/9 [00:01<00:09, 1.2s/it, loss=2]\nloss=1", ""),
+        ("lr=0.1 loss=3\nacc 0.5 loss=2", ""),
+        ("saved. loss=3\nloss=2", ""),
+    ],
+)
+def test_numbers_after_different_words_are_reported(lines: str, names: str) -> None:
+    patterns = MetricPatterns({"loss": [r"loss=([0-9.]+)"]}, StepCounter())
+    found(patterns, f"{lines}\n".encode())
+    what = f"reads {names} as one metric; make it match only one"
+    assert what in patterns.warning if names else patterns.warning == ""

@@ -74,7 +74,7 @@ def test_lines_of_two_streams_do_not_mix_in_the_log(bench: Bench) -> None:
     bench.run(
         """
         import sys
-        print('loss=0.5', end='')
+        print('loss=0.5', end='', flush=True)
         print('7 warn', end='', file=sys.stderr)
         print('ings', file=sys.stderr)
         """,

@@ -174,6 +174,43 @@ SCRIPTS: dict[str, tuple[str, list[float]]] = {
         """,
         [0.5, 0.75, 4, 5],
     ),
+    "a progress bar before a line": (
+        """
+        import sys
+        sys.stderr.write("\\r 10%|#| 1/10 loss=9.9")
+        sys.stderr.flush()
+        print("loss=0.5")
+        """,
+        [9.9, 0.5],
+    ),
+    "a progress bar that is closed after a line": (
+        """
+        import sys
+        sys.stderr.write("\\r 10%|#| 1/10 loss=9.9")
+        sys.stderr.flush()
+        print("loss=0.5", flush=True)
+        sys.stderr.write("\\n")
+        """,
+        [9.9, 0.5],
+    ),
+    "a progress bar of backspaces": (
+        """
+        import sys
+        sys.stderr.write("loss=9.9\\b\\b\\b8.8\\b\\b\\b")
+        sys.stderr.flush()
+        print("loss=0.5")
+        """,
+        [8.8, 0.5],
+    ),
+    "a progress bar after a line": (
+        """
+        import sys, time
+        print("loss=0.5", flush=True)
+        time.sleep(0.5)
+        sys.stderr.write("\\r 10%|#| 1/10 loss=9.9")
+        """,
+        [0.5, 9.9],
+    ),
 }
 each_script = pytest.mark.parametrize(("code", "expected"), SCRIPTS.values(), ids=SCRIPTS)
 
@@ -188,6 +225,24 @@ def test_on_this_machine(bench: Any, code: str, expected: list[float]) -> None:
 
 @each_script
 def test_in_the_launcher(tmp_path: Path, code: str, expected: list[float]) -> None:
+    output, errors = launch(tmp_path, code)
+    lines = [line for line in output.splitlines() if line.startswith("[cloudtune] metric")]
+    values = [float(line.rpartition("=")[2]) for line in lines]
+    assert values == expected, output + errors
+
+
+def test_the_log_has_a_progress_bar_before_the_line_after_it(bench: Any, tmp_path: Path) -> None:
+    code, _ = SCRIPTS["a progress bar before a line"]
+    bench.run(code, metrics=METRICS)
+    expected = "\r 10%|#| 1/10 loss=9.9\nloss=0.5\n"
+    assert bench.log().decode() == expected
+    folder = tmp_path / "launched"
+    folder.mkdir()
+    assert launch(folder, code)[0].startswith(expected)
+
+
+def launch(tmp_path: Path, code: str) -> tuple[str, str]:
+    """Return the output and the errors of a script in the launcher."""
     (tmp_path / "train.py").write_text(textwrap.dedent(code))
     study: dict[str, Any] = {
         "run": "run",
@@ -202,13 +257,10 @@ def test_in_the_launcher(tmp_path: Path, code: str, expected: list[float]) -> No
         cwd=tmp_path,
         env={k: v for k, v in os.environ.items() if k != trial.TRIAL} | {"PYTHONUNBUFFERED": "1"},
         capture_output=True,
-        text=True,
         timeout=200,
         check=False,
     )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("[cloudtune] metric")]
-    values = [float(line.rpartition("=")[2]) for line in lines]
-    assert values == expected, done.stdout + done.stderr
+    return done.stdout.decode(), done.stderr.decode()
 
 
 def test_tracebacks_are_searched_where_the_service_does() -> None:
