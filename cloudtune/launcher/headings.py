@@ -101,7 +101,7 @@ def _agree(text: str, number: float, other: float, other_text: str) -> bool:
     decimals = min(_decimals(text), _decimals(other_text))
     if number == other or decimals < _MIN_DECIMALS:
         return number == other
-    return abs(number - other) <= 0.51 * 10**-decimals
+    return abs(number - other) <= 0.51 / 10.0**decimals
 
 
 def _decimals(text: str) -> int:

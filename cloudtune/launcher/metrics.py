@@ -123,10 +123,9 @@ class MetricReader:
     def _read(self, line: str, *, is_complete: bool) -> list[tuple[float, int | None]]:
         import re
 
-        group, self.no_number = self._group, ""
+        group, end_of_last, self.no_number = self._group, 0, ""
         matches = list(self._search(line))
         numbers: dict[int, tuple[float, int | None]] = {}
-        end_of_last = 0
         for match in matches:
             text, start = match[group] or "", match.start(group)
             number = parse_number(text)
@@ -141,9 +140,7 @@ class MetricReader:
                 self._learn(_label(line, start), text)
                 if len(self._read_after) < _MAX_LABELS:
                     self._read_after.add(_last_words(line, start))
-                self._add_name(line, match.start())
-                before = line[end_of_last : match.start()]
-                self._headings.add(before, "".join(_name_at(line, match.start())), text, number)
+                self._add_name(match, line[end_of_last : match.start()], text, number)
             elif re.match(_WITH_NUMBER, text):
                 cure = "capture only a number, or " + _PRINT_IT_PLAINLY
                 raise self._misread(text, text, line, cure)
@@ -199,20 +196,21 @@ class MetricReader:
 
     @property
     def warning(self) -> str:
-        """Why its numbers may not be those of the metric, as a sentence; empty if nothing is odd."""
+        """Why its numbers may not be those of the metric, as a sentence; empty if all is well."""
         names = [self._hide(name) for name in self._headings.different]
-        return self._warning or (
-            self._several(" and ".join(names) + " as one metric") if names else ""
-        )
+        several = self._several(" and ".join(names) + " as one metric") if names else ""
+        return self._warning or several
 
-    def _add_name(self, line: str, start: int) -> None:
+    def _add_name(self, match: Match[str], heading: str, text: str, number: float) -> None:
         """Remember the name with which a match begins, which may begin before the match."""
         import re
 
-        beginning, rest = _name_at(line, start)
-        prefix = re.sub(r"[\d./-]", "", beginning if rest else "")
+        beginning, rest = _name_at(match.string, match.start())
+        self._headings.add(heading, beginning + rest, text, number)
+        beginning = beginning if rest else ""
+        prefix = re.sub(r"[\d./-]", "", beginning)
         if prefix not in self._names and len(self._names) < 2:
-            self._names[prefix] = self._hide((beginning if rest else "") + rest)
+            self._names[prefix] = self._hide(beginning + rest)
             if len(self._names) > 1:
                 self._warn_of_several(" and ".join(self._names.values()) + " as one metric")
 

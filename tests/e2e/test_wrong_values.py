@@ -58,7 +58,8 @@ WAYS: list[tuple[str, dict[str, str]]] = [
 WARNED_SCRIPT = """\
 from cloudtune.trial import params
 x = params()["x"]
-print({"two": "loss: 2\\nval_loss: 1", "words": "final loss: 2\\ntest loss: 1", "padded": "loss: 10.5\\nloss:  9.5"}.get(x, "loss: 1"))
+texts = {"two": "loss: 2\\nval_loss: 1", "words": "final loss: 2\\ntest loss: 1"}
+print({**texts, "padded": "loss: 10.5\\nloss:  9.5"}.get(x, "loss: 1"))
 if x == "wrapped":
     print("loss:\\n0.5")
 """

@@ -182,6 +182,12 @@ def _metrics_without_launcher(
                 yield Finding("dropped", path, f"{error}: only the first one is sent")
             else:
                 yield Finding("refused", path, str(error))
+    if definitions:
+        text = (
+            "SageMaker searches the log itself, where numbers in a progress bar can count after "
+            "lines that are printed later: let no regex match them"
+        )
+        yield Note("trial.metrics", text)
     text = (
         "SageMaker drops values that are not finite, and without cloudtune's launcher nothing ends "
         "such a trial: it counts with its last finite value"
