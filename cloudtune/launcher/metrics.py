@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cloudtune.launcher.headings import Headings
 from cloudtune.launcher.numbers import (
     WHOLE_NUMBER,
     overlaps,
@@ -86,6 +85,8 @@ class MetricReader:
             search: Returns the matches of the regex in a line.
             hide: Returns a text without secrets. Messages quote a part of what it returns.
         """
+        from cloudtune.launcher.headings import Headings
+
         self.name = name
         self.required = required_text(pattern.pattern).strip()
         self.no_number = ""
