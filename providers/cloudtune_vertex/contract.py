@@ -163,7 +163,6 @@ def _image_variables(container: Container, python: str) -> dict[str, str]:
     passed_on = {name: value for name, value in os.environ.items() if name in PASSED_ON}
     return passed_on | {
         "PATH": f"{Path(python).parent}{os.pathsep}{passed_on.get('PATH', os.defpath)}",
-        "TMPDIR": str(container.root / "tmp"),
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
