@@ -117,6 +117,7 @@ def install_command(file: Path, python: str) -> list[str]:
     return [
         *(python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"),
         "--no-build-isolation",  # Google's images have setuptools
+        "--no-cache-dir",  # a wheel of each run's package would stay on this machine
         str(file),
     ]
 
