@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,7 +200,7 @@ ROWS = [
 
 
 @contextmanager
-def _new_state(side: Side) -> Iterator[Path]:
+def _new_state(side: Side) -> Generator[Path]:
     state = Path(tempfile.mkdtemp(dir=side.folder))
     try:
         yield state
