@@ -80,6 +80,7 @@ count the time for which jobs run on while cloudtune is not running, nor that in
 
 After 25 minutes all jobs are stopped, and after 30 minutes the command returns, whatever the
 service does. A saved plan is run once, and only if it is what would be planned now.
+It needs 64 MB for the state folder and in `TMPDIR`, and starts nothing without.
 
 The command then prints what the answers of the service show, and writes them as recordings: no
 names, accounts, addresses and secrets are in them. They are in a new folder each time. Only known

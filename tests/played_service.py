@@ -95,7 +95,7 @@ class PlayedScripts:
 
     def _prepare(self, run: Any) -> ProcessSpec:
         self._begin(run)
-        return ProcessSpec((), "", {}, "")
+        return ProcessSpec((), "", {"TMPDIR": "unused"}, "")
 
 
 def _do_nothing(*_arguments: Any) -> None: ...

@@ -3,7 +3,8 @@
 Recognized by keys. Those of Hydra, Determined, DVC and Ax are on these pages, read 2026-11-30:
 https://hydra.cc/docs/1.3/upgrades/1.0_to_1.1/defaults_list_override/, Determined's "Configure
 Hyperparameter Ranges", https://dvc.org/doc/command-reference/stage, and docs/experiment.md of
-https://github.com/facebook/Ax. Those of Polyaxon, Keras Tuner and Ax's JSON are not verified.
+https://github.com/facebook/Ax; those of NNI on its "Experiment Config Reference", read 2026-11-27.
+Those of Polyaxon, Keras Tuner and Ax's JSON are not verified.
 """
 
 from __future__ import annotations
@@ -66,6 +67,16 @@ def _is_ax(document: _Document) -> bool:
     return is_object or (bool(parameters) and loop)
 
 
+def _is_nni(document: _Document) -> bool:
+    return bool({"trialCommand", "trial_command", "trialConcurrency"} & document.keys()) or (
+        bool(document) and all(is_map(each) and "_type" in each for each in document.values())
+    )
+
+
+def _is_ai_platform(document: _Document) -> bool:
+    return is_map(document.get("trainingInput"))
+
+
 _WRITE = "write its ranges as parameters of a study, which `cloudtune init` creates"
 _TOOLS: tuple[tuple[Callable[[_Document], bool], str, str], ...] = (
     (
@@ -100,5 +111,15 @@ _TOOLS: tuple[tuple[Callable[[_Document], bool], str, str], ...] = (
         "an experiment of Ax",
         f"{_WRITE}; a range has the type float or int, a choice categorical or discrete, and a "
         "fixed parameter is a constant",
+    ),
+    (
+        _is_nni,
+        "an experiment of NNI",
+        f"{_WRITE}; the upper bound of randint is no value itself, and quniform has a step",
+    ),
+    (
+        _is_ai_platform,
+        "a tuning job of Google's AI Platform",
+        f"{_WRITE}, and run it on Vertex AI",
     ),
 )

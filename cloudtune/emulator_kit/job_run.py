@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from cloudtune.emulation.faults import Fault
@@ -30,6 +31,8 @@ class JobRun(Generic[JobT, ScriptT, ProblemT]):
         """Why the job fails, unless the script itself failed."""
         self.loss: ProblemT | None = None
         """Why the job fails if the service cannot run it."""
+        self.temporary: Path | None = None
+        """The folder for the temporary files of its attempt."""
         self.interrupted = False
         """Whether its machine is being taken away."""
         self.attempts = 1

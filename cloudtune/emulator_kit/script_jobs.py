@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import shutil
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from cloudtune.emulation.faults import FaultPlan
 from cloudtune.emulator_kit.call_log import CallLog
+from cloudtune.emulator_kit.containers import runtime
 from cloudtune.emulator_kit.delays import Delays
 from cloudtune.emulator_kit.image import create_folder
 from cloudtune.emulator_kit.job_run import JobRun, JobT, Listener, ProblemT, ScriptT
@@ -31,7 +33,7 @@ from cloudtune.study.validation.trial_spec import SECRET_NAME
 
 POLL_SECONDS = 0.2
 """How often the files of scripts are read."""
-
+_TEMPORARY = "TMPDIR"
 
 NO_CAPACITY = "no_capacity"
 """The effect on a trial of an emulator whose service fails jobs for which it has no machine."""
@@ -215,9 +217,24 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
         with self.lock:
             if self.closing.is_set():  # nothing would end the process
                 return
-            self._processes.start(run.number, lambda: _hide_secrets(process()))
+            self._processes.start(run.number, lambda: self._isolated(run, process()))
         if run.job.stop_requested.is_set():  # requested while there was no process to stop
             self._processes.stop(run.number)
+
+    def _isolated(self, run: JobRun[JobT, ScriptT, ProblemT], spec: ProcessSpec) -> ProcessSpec:
+        """Return a process with a folder for temporary files, whose log hides secrets.
+
+        Each attempt has a folder, since the service's machine has its own disk. Containers have
+        theirs; a job may name another one. Variables with the names of secrets are hidden. The
+        launcher knows which are secrets, but not every job uses it.
+        """
+        if not runtime().engine and spec.env.get(_TEMPORARY) in {None, os.environ.get(_TEMPORARY)}:
+            folder = self._processes.reaper.temporary_folder() / f"{run.number}"
+            run.temporary = folder
+            folder.mkdir(exist_ok=True)
+            spec = replace(spec, env={**spec.env, _TEMPORARY: str(folder)})
+        secrets = {value: name for name, value in spec.env.items() if SECRET_NAME.fullmatch(name)}
+        return replace(spec, secrets={**secrets, **spec.secrets})
 
     def _prepare(self, run: JobRun[JobT, ScriptT, ProblemT]) -> ProcessSpec:
         run.interrupted = False
@@ -257,6 +274,8 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
             self._start(run, process)
             return
         run.end_attempt()
+        if run.temporary:
+            shutil.rmtree(run.temporary, ignore_errors=True)
         if not run.job.stop_requested.is_set() and self.recover(run):
             run.attempts += 1
             self._start(run, lambda: self._prepare(run))
@@ -266,16 +285,6 @@ class ScriptJobs(ABC, Generic[JobT, ScriptT, ProblemT]):
             self.settle(run, ended)
             del self._runs[run.number]
         run.notify(ended)
-
-
-def _hide_secrets(spec: ProcessSpec) -> ProcessSpec:
-    """Return a process whose log hides the variables that have the names of secrets.
-
-    A request does not say which of its variables are secrets. The launcher knows, but not every job
-    uses it.
-    """
-    secrets = {value: name for name, value in spec.env.items() if SECRET_NAME.fullmatch(name)}
-    return replace(spec, secrets={**secrets, **spec.secrets})
 
 
 JobsT = TypeVar("JobsT", bound=ScriptJobs[Any, Any, Any])

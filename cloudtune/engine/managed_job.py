@@ -223,8 +223,8 @@ class ManagedJob:
         if status.state == "cancelled" and request and request.state != "cancelled":
             return Outcome(request.state, request.reason, limit.failure if limit else None)
         limit = self._tracker.outcome()
-        if status.state == "completed" and limit and limit.state == "failed":
-            return limit  # it ended before cloudtune saw the failures
+        if status.state == "completed" and limit and (limit.state == "failed" or not status.reason):
+            return limit  # the service reports no reason, or cloudtune saw the failures later
         return Outcome(status.state, without_traceback(status.reason))
 
     def _submit(self, client: JobClient) -> JobRef | Outcome:

@@ -3,8 +3,9 @@
 Cloudtune lists the running process groups in a file that both have open, and holds the write end
 of the reaper's standard input. When cloudtune dies, for whatever reason, that input ends. The
 reaper then ends every listed group and every process that has the run's mark in its environment,
-which includes processes that left their group and processes too new to be listed. A ``q`` tells the
-reaper to exit without doing anything.
+which includes processes that left their group and processes too new to be listed. Last, it deletes
+the folder for temporary files, if they have one. A ``q`` tells the reaper to exit without doing
+anything.
 
 Cloudtune runs this file directly, so it uses only the standard library. It sleeps until needed.
 """
@@ -58,17 +59,21 @@ def kill_processes(mark: str) -> None:
         time.sleep(0.01)
 
 
-def run_reaper(mark: str, parent: int, grace: float, list_file: int) -> None:
+def run_reaper(mark: str, parent: int, grace: float, list_file: int, folder: str = "") -> None:
     """Wait until cloudtune dies and end its processes, or return when it says so.
 
     The processes get ``grace`` seconds between the request to exit and the kill. The file
-    descriptor ``list_file`` is that of the list of process groups.
+    descriptor ``list_file`` is that of the list of process groups, and ``folder`` is deleted then.
     """
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if not _wait_for_quit(parent):
         groups, _, _ = os.pread(list_file, _MAX_LIST_BYTES, 0).partition(b"\n")
         _end_processes(mark, {int(group) for group in groups.split()}, grace)
+        if folder:
+            import shutil
+
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait_for_quit(parent: int) -> bool:
@@ -139,4 +144,4 @@ def _find_without_procfs(mark: str) -> dict[int, str]:
 
 
 if __name__ == "__main__":
-    run_reaper(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+    run_reaper(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), *sys.argv[5:])

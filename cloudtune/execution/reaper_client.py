@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, mkdtemp
 from threading import Lock
 
 from cloudtune.execution import reaper
@@ -25,6 +26,7 @@ class ReaperClient:
         self._mark = mark
         self._grace = grace
         self._groups: set[int] = set()
+        self._folder = ""
         self._reaper: subprocess.Popen[bytes] | None = None
         self._lock = Lock()
 
@@ -36,6 +38,15 @@ class ReaperClient:
                 self._write_groups()
             if self._reaper is None or self._reaper.poll() is not None:
                 self._start()
+
+    def temporary_folder(self) -> Path:
+        """Return a folder with a short path, which is deleted when cloudtune ends or dies.
+
+        Unix sockets in it may have 107 bytes. Call it before `open`.
+        """
+        with self._lock:
+            self._folder = self._folder or mkdtemp(prefix="ct-")
+        return Path(self._folder)
 
     def add(self, group: int) -> None:
         """Record that a process group is running."""
@@ -55,6 +66,8 @@ class ReaperClient:
             if self._reaper is None:
                 return
             reaper.kill_processes(self._mark)
+            if self._folder:
+                shutil.rmtree(self._folder, ignore_errors=True)
             assert self._reaper.stdin is not None
             with suppress(BrokenPipeError):
                 self._reaper.stdin.write(b"q")
@@ -71,7 +84,7 @@ class ReaperClient:
         # the reaper.
         env = {k: v for k, v in os.environ.items() if k != reaper.MARK_VARIABLE}
         isolated = ["-I", "-S"] if Path("/proc/self/environ").exists() else ["-I"]
-        args = [self._mark, str(os.getpid()), str(self._grace), str(self._file)]
+        args = [self._mark, str(os.getpid()), str(self._grace), str(self._file), self._folder]
         # The child inherits the mask and so ignores these signals from its first moment.
         old_mask = signal.pthread_sigmask(signal.SIG_BLOCK, reaper.IGNORED_SIGNALS)
         try:

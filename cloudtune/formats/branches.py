@@ -60,15 +60,6 @@ class Definitions:
         last = len(added) - 1 if is_list(added) else 0
         self.origins.setdefault(f"parameters.{name}.{last}", path)
 
-    def without_values(self) -> list[str]:
-        """Return the names of the float ranges without a step, of which a grid has no values."""
-        return [
-            name
-            for name, parameter in self.parameters.items()
-            for each in (parameter if is_list(parameter) else [parameter])
-            if each["type"] == "float" and "step" not in each
-        ]
-
     def add_choice(
         self, name: str, fields: Fields, key: str, values: Sequence[Any], when: Json | None = None
     ) -> None:

@@ -37,16 +37,13 @@ class Quantized:
     """How the values of the parameter differ from those of the range."""
 
 
-def quantize(
-    low: float, high: float, step: float, *, clip: bool = False, log: bool = False
-) -> Quantized:
+def quantize(low: float, high: float, step: float, *, log: bool = False) -> Quantized:
     """Return the parameter with the values ``round(x / step) * step`` for x between two bounds.
 
     Args:
         low: The lower bound of x.
         high: The upper bound of x.
         step: The step, above 0.
-        clip: Whether values beyond the bounds become the bounds.
         log: Whether x is drawn on a log scale.
     """
     bottom, top, unit = (Decimal(repr(number)) for number in (low, high, step))
@@ -58,13 +55,13 @@ def quantize(
     first, last = (
         int((bound / unit).to_integral_value(ROUND_HALF_EVEN)) for bound in (bottom, top)
     )
-    if not clip and low < high:  # no x between the bounds is rounded away from a half at one
+    if low < high:  # no x between the bounds is rounded away from a half at one
         first = int((bottom / unit + _HALF).to_integral_value(ROUND_FLOOR))
         last = max(first, int((top / unit - _HALF).to_integral_value(ROUND_CEILING)))
     fits = first * unit == bottom and last * unit == top
-    if log and first <= 0 and not clip:
+    if log and first <= 0:
         return _log_above_zero(last, unit, plain, without_step)
-    if not (log or (clip and not fits)):
+    if not log:
         ends = _number(first * unit), _number(last * unit)
         kind = "int" if unit == int(unit) else "float"
         low, high = ends if kind == "int" else map(float, ends)
@@ -72,13 +69,11 @@ def quantize(
         return Quantized(
             {"type": kind, "min": low, "max": high, **spacing}, is_exact=fits and first < last
         )
-    if log and unit == 1 and (fits or not clip):
+    if unit == 1:
         return Quantized({"type": "int", "min": first, "max": last, **scale}, is_exact=fits)
     if last - first > MAX_LISTED:
         return Quantized(plain, is_exact=False, difference=without_step)
     values = [number * unit for number in range(first, last + 1)]
-    if clip:  # a bound is a value itself only if some x is rounded beyond it
-        values = [min(max(value, bottom), top) for value in values]
     return Quantized(_discrete(values, scale), is_exact=False)
 
 
@@ -110,8 +105,6 @@ def take_quantized(
     bounds: tuple[float, float],
     step: float,
     *,
-    key: str = "q",
-    clip: bool = False,
     log: bool = False,
 ) -> Json | None:
     """Return the parameter of a rounded range.
@@ -121,22 +114,20 @@ def take_quantized(
     Args:
         fields: The definition, from which all keys are taken.
         bounds: The bounds of the values.
-        step: The step.
-        key: The key of the step, for messages.
-        clip: Whether values beyond the bounds become the bounds.
+        step: The step, which is ``q``.
         log: Whether values are drawn on a log scale.
     """
     if step <= 0:
-        fields.mistake(key, f"must be greater than 0, not {step}")
+        fields.mistake("q", f"must be greater than 0, not {step}")
         return None
-    quantized = quantize(*bounds, step, clip=clip, log=log)
+    quantized = quantize(*bounds, step, log=log)
     if not quantized.is_exact:
         keep_whole(fields)
         text = "elsewhere, the study has the values to which this rounds"
         if quantized.difference:
-            fields.approximate(key, f"elsewhere, {quantized.difference}")
+            fields.approximate("q", f"elsewhere, {quantized.difference}")
         else:
-            fields.note(key, text)
+            fields.note("q", text)
     return quantized.parameter
 
 

@@ -23,6 +23,14 @@ RUN = "CLOUDTUNE_RUN"
 """Environment variable: id of the run, by which its processes are found."""
 CONFIRM = "CLOUDTUNE_CONFIRM"
 """Environment variable of the script: 1 in a confirming trial."""
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""Environment variables that set the number of threads of numeric libraries."""
 _PLACEHOLDER = r"\{\{([^{}]+)\}\}"
 
 

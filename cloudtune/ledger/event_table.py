@@ -25,9 +25,6 @@ _MAX_EVENTS_ON_PAGE = 200
 _TABLE_KEYS = "SELECT seq, number FROM events WHERE run=? AND provider=?"
 _INDEX_KEYS = "SELECT seq, number FROM events INDEXED BY events_by_trial WHERE run=? AND provider=?"
 
-Row = tuple[int, str, bytes, int]
-"""Sequence number, kind, body and checksum of an event."""
-
 
 class DamagedEventsError(Exception):
     """Events of a job are damaged or missing; the message says which."""

@@ -345,6 +345,14 @@ class EmulatedRunContract(RestartContract):
         assert 0 < len(self.run_jobs(run)) < 30
 
     @BOTH_MODES
+    def test_a_job_that_does_not_improve_ends_with_the_reason(self, mode: Mode) -> None:
+        limits = {"max_trials": 30, "parallel_trials": 2, "patience": 3}
+        result = self.finish(self.create_run(mode, _QUICK, limits=limits))
+        assert result.state == "completed", result.reason
+        assert result.reason.startswith("no better objective in 3 trials")
+        assert len(result.trials) < 30
+
+    @BOTH_MODES
     def test_a_detached_run_can_be_watched_and_stopped(self, mode: Mode) -> None:
         study = self.study(mode, ENDLESS)
         (self.folder / "study.yaml").write_text(json.dumps(study.to_json()))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from cloudtune.provider.cost import Estimate
 from cloudtune.provider.plan import Plan
 from cloudtune.provider.read_settings import read_settings
 from cloudtune.study.loader import apply_overrides, load
+from cloudtune.study.quantities import format_bytes
 from cloudtune.study.schema import Json
 from cloudtune.study.yaml_reader import is_list, is_map
 from cloudtune.verification.cleanup import EMULATOR, Guard, remove_home
@@ -32,6 +35,9 @@ from cloudtune.verification.steps import MAX_COST, Step, list_steps
 
 FORMAT = "cloudtune.verification/v2"
 MAX_USD = 5.0
+_SPACE = 64_000_000
+"""Bytes that must be free for the state, and for temporary files of emulated jobs; 10 and 4 MB were
+measured."""
 
 
 @dataclass
@@ -301,10 +307,12 @@ def _workspace(home: Path) -> Generator[Workspace]:
     """Yield a new state folder, which is removed at the end if nothing is left at the service.
 
     Raises:
-        UsageError: If it exists.
+        UsageError: If it exists, or there is too little space.
     """
     if home.exists():  # it is removed at the end, so it must be this verification's own
         raise UsageError(f"{home} exists already: plan another verification")
+    create_private_folder(home.parent)
+    _check_space({"CLOUDTUNE_HOME": home.parent, "TMPDIR": Path(tempfile.gettempdir())})
     create_private_folder(home / "source")
     before = dict(os.environ)
     os.environ["CLOUDTUNE_HOME"] = str(home)
@@ -320,3 +328,21 @@ def _workspace(home: Path) -> Generator[Workspace]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _check_space(folders: Mapping[str, Path]) -> None:
+    """Check the free space of folders, by the variables that name them.
+
+    Raises:
+        UsageError: If it is too little.
+    """
+    free = {name: shutil.disk_usage(folder).free for name, folder in folders.items()}
+    if full := [
+        f"{folders[name]} has {format_bytes(count)} free (another disk: set {name})"
+        for name, count in free.items()
+        if count < _SPACE
+    ]:
+        raise UsageError(
+            f"nothing was sent, since a verification needs {format_bytes(_SPACE)}: "
+            f"{'; '.join(full)}"
+        )

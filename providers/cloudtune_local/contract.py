@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from cloudtune import trial
-from cloudtune.launcher.call import argument_values, command_line, environment, seed_variables
+from cloudtune.launcher.call import (
+    THREADS,
+    argument_values,
+    command_line,
+    environment,
+    seed_variables,
+)
 from cloudtune.launcher.expressions import with_reader
 from cloudtune.launcher.options import option_words
 from cloudtune.launcher.switches import switch_words
@@ -21,15 +27,6 @@ from cloudtune.results import Started
 from cloudtune_local.shared_source import can_share, create_view, finish_view, remove_overlay
 from cloudtune_local.source import SourceTree, write_file
 from cloudtune_local.trial_dirs import SpareFolders, TrialFolder, trial_folder
-
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-"""Environment variables that set the number of threads of numeric libraries."""
 
 # If the script's Python has cloudtune installed, this package, which precedes it on the path,
 # becomes that one, except for `cloudtune.trial`, which must match the engine.

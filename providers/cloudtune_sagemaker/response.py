@@ -158,7 +158,11 @@ def to_tuning_job(
 
 
 def job_reason(description: Json) -> str:
-    """Return why a tuning job failed or ended; empty if SageMaker gives no reason."""
+    """Return why a tuning job failed or ended; empty if SageMaker gives no reason.
+
+    SageMaker does not name the completion criterion that ended a job, but reports how many training
+    jobs have not improved (TuningJobCompletionDetails of botocore's model).
+    """
     if failure := description.get("FailureReason"):
         return str(failure)
     if description.get("HyperParameterTuningJobStatus") == "Stopped":
@@ -166,6 +170,15 @@ def job_reason(description: Json) -> str:
     details: Json = description.get("TuningJobCompletionDetails", {})
     if details.get("ConvergenceDetectedTime"):
         return "SageMaker detected convergence"
+    config: Json = description.get("HyperParameterTuningJobConfig", {})
+    criteria: Json = config.get("TuningJobCompletionCriteria", {})
+    patience = criteria.get("BestObjectiveNotImproving", {}).get(
+        "MaxNumberOfTrainingJobsNotImproving"
+    )
+    idle = details.get("NumberOfTrainingJobsObjectiveNotImproving") or 0
+    is_over = description.get("HyperParameterTuningJobStatus") == "Completed"
+    if is_over and patience is not None and idle >= patience:
+        return f"no better objective in {patience} trials, by 1 % as SageMaker counts it"
     return ""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 
+from cloudtune.launcher.call import THREADS
 from cloudtune.launcher.contract import Contract
 from cloudtune.trial import append_line, load_json
 
@@ -34,14 +35,6 @@ Slurm sends it up to 60 s early (sbatch's manual page, --signal), next to the gr
 """
 _LONGEST_WAIT = 3600.0
 """Chosen: seconds until the next look at the clock; the system refuses waits of centuries."""
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-"""Environment variables that set the number of threads of numeric libraries."""
 
 
 class SlurmContract(Contract):

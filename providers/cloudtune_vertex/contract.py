@@ -117,6 +117,7 @@ def install_command(file: Path, python: str) -> list[str]:
     return [
         *(python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"),
         "--no-build-isolation",  # Google's images have setuptools
+        "--no-cache-dir",  # a wheel of each run's package would stay on this machine
         str(file),
     ]
 
@@ -163,7 +164,6 @@ def _image_variables(container: Container, python: str) -> dict[str, str]:
     passed_on = {name: value for name, value in os.environ.items() if name in PASSED_ON}
     return passed_on | {
         "PATH": f"{Path(python).parent}{os.pathsep}{passed_on.get('PATH', os.defpath)}",
-        "TMPDIR": str(container.root / "tmp"),
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",

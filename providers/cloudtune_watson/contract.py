@@ -222,7 +222,6 @@ def _environment(container: Container, python: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name in PASSED_ON}
     return inherited | {
         "PATH": f"{Path(python).parent}{os.pathsep}{inherited.get('PATH', os.defpath)}",
-        "TMPDIR": str(container.root / "tmp"),
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",

@@ -15,6 +15,7 @@ from cloudtune.bundle.launcher import PROGRAM, launcher_program
 from cloudtune.errors import UsageError
 from cloudtune.execution import reaper
 from cloudtune.launcher import STUDY_FILE
+from cloudtune.launcher.call import THREADS
 from cloudtune.launcher.values import format_value
 from cloudtune.provider.models import Interrupted
 from cloudtune.results.events import HostFailure, Measured, Started
@@ -22,7 +23,6 @@ from cloudtune.study.schema import Resources
 from cloudtune_local import runner
 from cloudtune_local.contract import (
     _PACKAGE,  # pyright: ignore[reportPrivateUsage]
-    THREADS,
 )
 
 if TYPE_CHECKING:

@@ -192,6 +192,13 @@ def test_job_reason() -> None:
     assert "stopped" in told("Stopped")
     when = {"ConvergenceDetectedTime": datetime.now(UTC)}
     assert "convergence" in told("Completed", TuningJobCompletionDetails=when)
+    criteria = {"BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3}}
+    config = {"HyperParameterTuningJobConfig": {"TuningJobCompletionCriteria": criteria}}
+    idle = {"TuningJobCompletionDetails": {"NumberOfTrainingJobsObjectiveNotImproving": 3}}
+    assert told("Completed", **config, **idle).startswith("no better objective in 3 trials")
+    assert told("InProgress", **config, **idle) == told("Completed", **idle) == ""
+    idle["TuningJobCompletionDetails"]["NumberOfTrainingJobsObjectiveNotImproving"] = 2
+    assert told("Completed", **config, **idle) == ""
 
 
 CAPACITY = (

@@ -40,7 +40,6 @@ def _adjust(parameter: Parameter) -> Adjustment | None:
     return choose_one(parameter) or separate_values(parameter, "ConfigSpace")
 
 
-_ONE = "has one definition of a parameter, whatever the condition"
 _ALL = {
     name: getattr(DRIVEN, name)
     for name in ("strategies", "seeds", "objectives", "targets", "select", "early_stopping")

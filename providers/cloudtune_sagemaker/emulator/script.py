@@ -73,12 +73,9 @@ class Script:
             self._start = contract.image_start(self.container)
             return
         machine = contract.Machine(cpus=os.cpu_count() or 1, gpus=0)
-        temporary = self.container.host_path("/tmp")  # noqa: S108 - within the container
-        temporary.mkdir(exist_ok=True)
-        base = {**os.environ, "TMPDIR": str(temporary)}
         try:
             python = create_image(self.container.host_path("/image"))
-            self._start = contract.build_start(self.container, python, base, machine)
+            self._start = contract.build_start(self.container, python, os.environ, machine)
         except contract.ToolkitFailure as failure:
             self._exit_code = failure.exit_code
             contract.write_result(self.container, str(failure))

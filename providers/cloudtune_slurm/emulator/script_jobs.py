@@ -266,7 +266,7 @@ class Jobs(ScriptJobs[Job, Script, str]):
             variables["SLURM_GPUS_ON_NODE"] = str(spec.gpus)
         if job.restarts:
             variables["SLURM_RESTART_COUNT"] = str(job.restarts)
-        return {"TMPDIR": "/tmp", **login, **spec.env, **variables}  # noqa: S108 - as slurmd
+        return {**login, **spec.env, **variables}
 
     def _login(self) -> Mapping[str, str]:
         """Return the variables of a login shell, whose first ``python`` is the emulator's own."""

@@ -43,7 +43,7 @@ class Script:
         gcs = Path(namespace.MOUNT_POINT) if self._mounts else mount.folder
         container = contract.Container(root, gcs)
         scratch = root / "new-root"
-        for folder in (container.work, root / "tmp", scratch):
+        for folder in (container.work, scratch):
             folder.mkdir(parents=True)
         self.metrics: contract.MetricFile | None = None
         if job.metrics:

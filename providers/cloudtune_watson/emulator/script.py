@@ -29,7 +29,7 @@ def create_container(container: Container, unpack: Callable[[Path], None]) -> st
         OSError: If this machine cannot.
     """
     shutil.rmtree(container.root, ignore_errors=True)
-    for folder in (container.work, container.root / "tmp", container.result, container.logs):
+    for folder in (container.work, container.result, container.logs):
         folder.mkdir(parents=True, exist_ok=True)
     try:
         unpack(container.work)

@@ -20,9 +20,6 @@ from tests.document_equality import is_list, is_map
 TESTS = Path(__file__).parents[2]
 FORMATS = TESTS / "cloudtune" / "formats"
 FILES = {
-    "ai-platform": [
-        FORMATS / "ai_platform" / name for name in ("reference.yaml", "job.json", "optimizer.json")
-    ],
     "azure": [
         TESTS / "cloudtune_azure" / "native" / f"{name}.yaml"
         for name in ("nested", "bandit", "automl-image")
@@ -30,10 +27,6 @@ FILES = {
     "configspace": [
         FORMATS / "configspace" / f"{name}.json"
         for name in ("ranges", "choices", "conditional", "comparisons", "or", "forbidden", "old")
-    ],
-    "ibm-experiments": [
-        FORMATS / "ibm_experiments" / name
-        for name in ("digits.yaml", "exponents.yaml", "lists.yaml", "entity.json")
     ],
     "katib": [TESTS / "cloudtune" / "formats" / "katib" / "strategies.yaml"],
     "sagemaker": [
@@ -57,10 +50,6 @@ FILES = {
     ],
     "vertex": [
         TESTS / "cloudtune_vertex" / "native" / f"{name}.json" for name in ("rest", "conditional")
-    ],
-    "nni": [
-        FORMATS / "nni" / name
-        for name in ("reference.yaml", "inline.yaml", "nested.json", "hyperband.yaml", "batch.yaml")
     ],
     "optuna": [
         FORMATS / "optuna" / f"{name}.json"

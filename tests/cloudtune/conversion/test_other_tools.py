@@ -37,6 +37,13 @@ TOOLS: dict[str, list[dict[str, Any]]] = {
         {"__type": "Experiment", "search_space": {}},
         {"parameters": [{"name": "lr", "type": "range", "bounds": [0, 1]}]},
     ],
+    "an experiment of NNI": [
+        {"searchSpaceFile": "space.json", "trialCommand": "python train.py", "trialConcurrency": 2},
+        {"lr": {"_type": "loguniform", "_value": [0.0001, 0.1]}},
+    ],
+    "a tuning job of Google's AI Platform": [
+        {"trainingInput": {"hyperparameters": {"goal": "MAXIMIZE", "params": []}}}
+    ],
 }
 
 
@@ -60,14 +67,17 @@ def test_an_unknown_file_is_not_called_one_of_the_formats(tmp_path: Path) -> Non
         read(tmp_path / "x.json")
 
 
-@pytest.mark.parametrize(
-    ("tool", "title", "needs"),
-    [
-        ("azure", "Azure", "a command and an environment in trial and a compute"),
-        ("nni", "NNI", "a trialCommand and a training service"),
-    ],
-)
-def test_an_export_names_a_missing_command(tool: str, title: str, needs: str) -> None:
+def test_an_unknown_format_lists_the_formats_that_exist(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"a": 1}')
+    message = r"no format 'nni'. Formats: azure, .*katib.*, watson$"
+    with pytest.raises(UsageError, match=message):
+        read(tmp_path / "x.json", source="nni")
+    study = Study.model_validate({"parameters": {"x": {"type": "bool"}}})
+    with pytest.raises(UsageError, match=message):
+        write(study, "nni")
+
+
+def test_an_export_names_a_missing_command() -> None:
     study = Study.model_validate(
         {
             "objective": {"metric": "loss", "goal": "minimize"},
@@ -76,8 +86,9 @@ def test_an_export_names_a_missing_command(tool: str, title: str, needs: str) ->
             "trial": {"command": ["./train", "{{x}}"]},
         }
     )
-    texts = [each.text for each in write(study, tool).findings if isinstance(each, Note)]
-    assert any(f"incomplete: {title} needs {needs}; add " in text for text in texts)
+    texts = [each.text for each in write(study, "azure").findings if isinstance(each, Note)]
+    needs = "a command and an environment in trial and a compute"
+    assert any(f"incomplete: Azure needs {needs}; add " in text for text in texts)
 
 
 NAS: dict[str, Any] = {
@@ -148,23 +159,3 @@ def test_sagemaker_has_reverse_logarithmic_ranges_only_from_0_to_below_1(
     else:
         with pytest.raises(StudyError, match="only for continuous ranges from 0 to below 1"):
             read(file)
-
-
-TRIALS = [{"optimizer": "Adam", "lr": 0.001}, {"optimizer": "SGD", "lr": 0.01}]
-
-
-@pytest.mark.parametrize("name", ["combine_params", "configurations"])
-@pytest.mark.parametrize("alone", [True, False])
-def test_a_batch_tuner_lists_its_trials(name: str, alone: bool, tmp_path: Path) -> None:
-    space = {name: {"_type": "choice", "_value": TRIALS}}
-    experiment = {
-        "searchSpace": space,
-        "trialCommand": "python train.py",
-        "trialConcurrency": 1,
-        "tuner": {"name": "BatchTuner", "classArgs": {"optimize_mode": "maximize"}},
-    }
-    file = tmp_path / "experiment.json"
-    file.write_text(json.dumps(space if alone else experiment))
-    (study,) = read(file).studies
-    assert study.data["initial_trials"] == TRIALS
-    assert study.data["strategy"] == {"name": "list"}

@@ -79,12 +79,6 @@ ALMOST_SHORT_LOGARITHM: dict[str, Any] = {
     "limits": {"max_trials": 1, "parallel_trials": 1},
 }
 DIALECTS = sorted(name for name, each in all_formats().items() if each.dialect())
-LINEAR_INTEGERS = {"ibm-experiments", "watson"}
-"""The formats whose integers have no log scale."""
-WITHOUT_PARALLELISM = {"ibm-experiments", "wandb"}
-"""The formats whose parallel trials are not in the file."""
-
-
 NAMING = {"ray", "syne-tune"}
 """The formats that search at random unless they name an algorithm."""
 
@@ -98,19 +92,16 @@ NAMING = {"ray", "syne-tune"}
 @example(data=ALMOST_SHORT_LOGARITHM)
 def test_a_study_comes_back(name: str, data: dict[str, Any], tmp_path: Path) -> None:
     data = copy.deepcopy(data)
-    if name in LINEAR_INTEGERS:
+    if name == "watson":  # its integers have no log scale
         for parameter in data["parameters"].values():
             if parameter["type"] == "int":
                 del parameter["scale"]
-    if name in WITHOUT_PARALLELISM:
+    if name == "wandb":  # has no parallel trials
         del data["limits"]["parallel_trials"]
     if name == "azure":  # has no log scale in a Bayesian search
         data["strategy"] = {"name": "random"}
     if name == "vizier":  # has no limits
         del data["limits"]
-    if name == "nni":  # has one metric, TPE as Bayesian search, and no goal of a random one
-        data["objective"]["metric"] = "default"
-        data["strategy"] = {"name": "bayesian", "method": "tpe"}
     if name in NAMING:
         data["strategy"] = {"name": "bayesian", "method": "tpe"}
     if name == "configspace":  # has only parameters

@@ -233,6 +233,16 @@ def test_failures_that_are_seen_after_the_end_of_a_job_count(
     assert (states.count("completed"), states.count("failed")) == (2, 2)
 
 
+@pytest.mark.usefixtures("slow_polls")
+def test_a_job_that_its_service_ended_without_a_reason_has_that_of_its_limit(
+    service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "bin", print)  # a stop comes too late
+    run = lifecycle.create([planned(limits={"max_trials": 4, "patience": 2})]).id
+    outcome = Outcome("completed", "no better objective in 2 trials")
+    assert lifecycle.execute(run)["odd"] == outcome
+
+
 @pytest.fixture
 def slow_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Poll the odd service slowly, and let cloudtune enforce what it does not."""

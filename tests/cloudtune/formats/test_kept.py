@@ -20,10 +20,6 @@ AUTOML = (
     "type: automl\ntask: image_classification\nsweep: {{sampling_algorithm: random}}\n"
     "search_space: [{{x: {}}}]\n"
 )
-NNI = (
-    "searchSpace: {{x: {}}}\ntrialCommand: python train.py\ntrialConcurrency: 1\n"
-    "tuner: {{name: Random}}\n"
-)
 KATIB = (
     "apiVersion: kubeflow.org/v1beta1\nkind: Experiment\nspec:\n"
     "  objective: {{type: minimize, objectiveMetricName: loss}}\n"
@@ -65,18 +61,6 @@ KATIB = (
             "{type: choice, values: [1, 1, 2]}",
             {"values": [1, 3]},
             {"type": "choice", "values": [1, 3]},
-        ),
-        (
-            NNI,
-            "{_type: quniform, _value: [1, 10, 3]}",
-            {"values": [3, 6]},
-            {"_type": "choice", "_value": [3, 6]},
-        ),
-        (
-            NNI,
-            "{_type: randint, _value: [5]}",
-            {"max": 9},
-            {"_type": "randint", "_value": [0, 10]},
         ),
         (
             KATIB,
@@ -127,7 +111,7 @@ def _definition(document: dict[str, Any]) -> Any:
     if "spec" in document:
         (parameter,) = document["spec"]["parameters"]
         return parameter["feasibleSpace"]
-    spaces = ("parameters", "search_space", "searchSpace", "param_space", "config_space")
+    spaces = ("parameters", "search_space", "param_space", "config_space")
     space: Any = next(document[key] for key in spaces if key in document)
     found: Any = space if "x" in space else space[0]
     return found["x"]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -330,6 +333,25 @@ def test_each_mistake_of_the_settings_has_its_line(typed: Cloudtune) -> None:
     first, *lines = done.stderr.splitlines()
     assert first.endswith("vertex can run no step:")
     assert len(lines) > 1
+
+
+@pytest.mark.parametrize("variable", ["TMPDIR", "CLOUDTUNE_HOME"])
+def test_too_little_space_is_found_before_anything_starts(
+    typed: Cloudtune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    folder, real = tmp_path / "full", shutil.disk_usage
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv(variable, str(folder))
+
+    def usage(path: Path) -> object:
+        return SimpleNamespace(free=1000) if path.is_relative_to(folder) else real(path)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    monkeypatch.setattr(process, "start", None)
+    output = typed("verify", "sagemaker", "--emulate", code=1).stderr
+    assert f"needs 64 MB: {folder}" in output
+    assert f"has 1 kB free (another disk: set {variable})" in output
 
 
 def test_an_emulator_that_was_found_by_its_address_ends() -> None:
