@@ -206,7 +206,7 @@ def fill(folder: Path, count: int) -> str:
     return run
 
 
-_MEASURE = """
+MEASURE = """
 import resource, subprocess, sys, time
 begin = time.perf_counter()
 code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
@@ -220,7 +220,7 @@ print(code, took, used.ru_utime + used.ru_stime, used.ru_maxrss // unit)
 def measure_command(command: Sequence[str], state: Path) -> str:
     """Return cells of a table with the time, CPU time and peak memory of a command."""
     process = subprocess.run(
-        [sys.executable, "-c", _MEASURE, *command],
+        [sys.executable, "-c", MEASURE, *command],
         env={**os.environ, "CLOUDTUNE_HOME": str(state)},
         capture_output=True,
         text=True,

@@ -13,6 +13,7 @@ peak of the largest process. Emulators run on their own and count in the elapsed
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import shutil
@@ -26,65 +27,39 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks.overhead import HEAVY, QUICKSTART
+from benchmarks.many import MEASURE, PARAMETERS
+from benchmarks.overhead import HEAVY, QUICKSTART, SCRIPT
 from cloudtune.testing.provider_contract import stop_emulators
 
 ROOT = Path(__file__).parents[1]
 SERVICES = ("sagemaker", "vertex", "azure", "watson", "slurm", "ray")
-SCRIPT = """\
-import sys
-print("loss:", sys.argv[2])
-print("score:", sys.argv[2])
-"""
-STUDY = """\
-objective: {metric: score, goal: maximize}
-parameters:
-  x0: {type: float, min: 0, max: 1}
-  x1: {type: float, min: 0, max: 1}
-  x2: {type: float, min: 0, max: 1}
-  x3: {type: float, min: 0, max: 1}
-  x4: {type: float, min: 0, max: 1}
-  x5: {type: float, min: 0, max: 1}
-  x6: {type: float, min: 0, max: 1}
-  x7: {type: float, min: 0, max: 1}
-  depth: {type: int, min: 1, max: 100}
-  kind: {type: categorical, values: [small, medium, large]}
-strategy: {name: random, seed: 1}
-limits: {max_trials: 100, parallel_trials: 2}
-trial: {script: train.py, metrics: {score: 'score: (\\S+)', loss: 'loss: (\\S+)'}}
-"""
+STUDY: dict[str, Any] = {
+    "objective": {"metric": "score", "goal": "maximize"},
+    "parameters": {"x": {"type": "float", "min": 0, "max": 1}, **PARAMETERS},
+    "strategy": {"name": "random", "seed": 1},
+    "limits": {"max_trials": 100, "parallel_trials": 2},
+    "trial": {"metrics": {"score": r"score: (\S+)"}},
+}
+SCRIPTS = {"train": SCRIPT, "heavy": HEAVY}
 CHOICE = """\
-import sys
-import cloudtune
+import json, sys
 from cloudtune.results.events import Ended, Measured, Started
 from cloudtune.search.factory import make_strategy
 from cloudtune.study.study import Study
 
-import yaml
-
-data = yaml.safe_load(open(sys.argv[1]))
+data = json.load(open(sys.argv[1]))
 study = Study.model_validate({**data, "strategy": {"name": "bayesian"}})
 points = make_strategy(Study.model_validate(data), 1)
 search = make_strategy(study, 1)
 for number in range(1, 1001):
     chosen = points.ask(number - 1)
     search.tell(Started(number, 0.0, chosen.parameters))
-    search.tell(Measured(number, 0.0, 1, {"score": -(chosen.parameters["x0"] - 0.3) ** 2}))
+    search.tell(Measured(number, 0.0, 1, {"score": -(chosen.parameters["x"] - 0.3) ** 2}))
     search.tell(Ended(number, 0.0, "completed"))
 search.ask(1000)
 """
-_MEASURE = """\
-import resource, subprocess, sys, time
-begin = time.perf_counter()
-code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
-wall = time.perf_counter() - begin
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-unit = 1e6 if sys.platform == "darwin" else 1e3
-print(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / unit)
-sys.exit(code)
-"""
-"""A small process of its own: a new process counts the memory of the one that starts it."""
 
 
 @dataclass(frozen=True)
@@ -132,18 +107,18 @@ class Side:
         command = words if words[0] == "python" else ["cloudtune", *words]
         words = [str(bin_folder / command[0]), *command[1:]]
         process = subprocess.run(
-            [sys.executable, "-S", "-c", _MEASURE, *words],
+            [sys.executable, "-S", "-c", MEASURE, *words],
             cwd=self.folder,
             env=env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            check=False,
+            check=True,
         )
-        if process.returncode:
+        code, wall, cpu, peak = map(float, process.stdout.split())
+        if code:
             raise RuntimeError(f"{' '.join(words)}: {process.stderr[-400:].strip()}")
-        wall, cpu, peak = map(float, process.stdout.split())
-        return Figures(wall, cpu, peak)
+        return Figures(wall, cpu, peak / 1024)
 
 
 @dataclass(frozen=True)
@@ -226,12 +201,10 @@ def create_side(folder: Path, commit: str) -> Side:
     subprocess.run([*pip, "--no-deps", "--no-index", str(wheel)], check=True)
     (packages,) = (folder / "env").glob("lib/python*/site-packages")
     (packages / "packages.pth").write_text("\n".join(site.getsitepackages()), "utf-8")
-    for name, script in (
-        ("train", SCRIPT),
-        ("heavy", HEAVY.replace("print(", "print('loss: 1');print(")),
-    ):
+    for name, script in SCRIPTS.items():
         (folder / f"{name}.py").write_text(script, "utf-8")
-        (folder / f"{name}.yaml").write_text(STUDY.replace("train.py", f"{name}.py"), "utf-8")
+        study = {**STUDY, "trial": {**STUDY["trial"], "script": f"{name}.py"}}
+        (folder / f"{name}.yaml").write_text(json.dumps(study), "utf-8")
     (folder / "choice.py").write_text(CHOICE, "utf-8")
     words = ["run", "train.yaml", "--set", "limits.max_trials=1000", "--set", "trial.warm=true"]
     side.measure(words)
