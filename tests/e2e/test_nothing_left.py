@@ -138,7 +138,7 @@ class Place:
                 reaper.__file__ in each.cmdline() and each.ppid() in emulators for each in others
             )
 
-        due = time.monotonic() + 60
+        due = time.monotonic() + 100
         while not self._holds(is_quiet):
             assert time.monotonic() < due, others
             time.sleep(0.05)
