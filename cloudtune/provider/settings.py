@@ -34,7 +34,7 @@ class CloudSettings(ProviderSettings):
         default={}, description="Merged into the request, in the service's own spelling."
     )
     rehearse: Rehearsal = Field(
-        default=Rehearsal.model_construct(),
+        default_factory=Rehearsal.model_construct,
         description="What stands in for the image under --emulate.",
     )
 
